@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+"""lab: the experiments of bench/lab_table.py on wanlab's paths, and their report. As root.
+
+  bench/lab.py                 all of them: two hours on two cores that do nothing else
+  bench/lab.py clean loss-bbr  these; what the report has of the others stays in it
+  bench/lab.py -l              their names
+  --quick                      fewer cells, shorter runs: half an hour, and wider intervals
+  --pairs N                    of runs, instead of 4 (quick: 3)
+  --markdown                   runs nothing: the last results as the table of docs/flow-control.md
+  --report                     runs nothing: writes the report of the last results again
+
+Under $BUILD/lab: report.html (plots inside, no network), results.json, and runs-NAME.jsonl (a line
+a calibration, run and row). The exit code is 1 where a bar is missed for certain, 2 where something
+had no result."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "tests/system"))
+
+import core
+import harness
+import lab_report
+from lab_bench import Bench, Scale
+from lab_path import Lab, Trouble
+from lab_table import EXPERIMENTS, missing
+
+FOLDER = os.path.join(harness.BUILD, "lab")
+RESULTS = os.path.join(FOLDER, "results.json")
+SIDES_PLOTTED = 4
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = next((li.split(":")[1].strip() for li in file if li.startswith("model name")), "?")
+    return f"{os.cpu_count()} × {model}, Linux {platform.release()}"
+
+
+def load():
+    if not os.path.exists(RESULTS):
+        return {}
+    with open(RESULTS, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def save(results):
+    """In the order of the table, whatever was run last."""
+    results = {name: results[name] for name in EXPERIMENTS if name in results}
+    for path, text in ((RESULTS, json.dumps(results)),
+                       (os.path.join(FOLDER, "report.html"), lab_report.page(results))):
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(path + ".new", path)
+
+
+def last_runs(outcomes):
+    """path → the last run of each side, those first that ran most often: a grid is left out."""
+    by_path = {}
+    for outcome in outcomes:
+        by_path.setdefault(outcome.path, {}).setdefault(outcome.name, []).append(outcome)
+    return {path: [lab_report.series(runs[-1]) for runs in
+                   sorted(names.values(), key=len, reverse=True)[:SIDES_PLOTTED]]
+            for path, names in by_path.items()}
+
+
+def measure(experiment, bench):
+    absent = missing(experiment.needs)
+    if absent:
+        bench.row("all", verdict="not run", note="needs " + "; ".join(absent))
+        return
+    for cell, function in experiment.cells(bench):
+        try:
+            function()
+        except Trouble as trouble:
+            bench.row(cell, verdict="NO RESULT", note=" ".join(str(trouble).split())[-400:])
+
+
+def run(name, scale):
+    """The experiment's result, as bench/lab_report.py wants it."""
+    experiment, started = EXPERIMENTS[name], time.monotonic()
+    about = {"commit": core.commit(), "machine": machine(), "quick": scale.quick,
+             "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
+    print(f"{name}: {experiment.title}", flush=True)
+    with open(os.path.join(FOLDER, f"runs-{name}.jsonl"), "w", encoding="utf-8") as log:
+        lab = Lab(FOLDER, log)
+        lab.keep("about", about)
+        bench = Bench(lab, scale, lambda line: print(line, flush=True))
+        try:
+            measure(experiment, bench)
+        finally:
+            shutil.rmtree(os.path.join(FOLDER, "files"), ignore_errors=True)
+    about["minutes"] = (time.monotonic() - started) / 60
+    return {"title": experiment.title, "about": about, "rows": bench.rows,
+            "calibrations": lab.calibrations, "series": last_runs(lab.outcomes)}
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    for flag in ("--quick", "--markdown", "--report", "-l"):
+        parser.add_argument(flag, action="store_true")
+    parser.add_argument("--pairs", type=int)
+    parser.add_argument("names", nargs="*")
+    asked = parser.parse_args()
+    for name in asked.names:
+        if name not in EXPERIMENTS:
+            parser.error(f"there is no experiment {name}; there are: {' '.join(EXPERIMENTS)}")
+    return asked
+
+
+def say_end(results):
+    verdicts = [r["verdict"] for result in results for r in result["rows"]]
+    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in sorted(set(verdicts)))
+    print(f"\n{counts}\n{os.path.relpath(FOLDER)}/report.html")
+    return 2 if "NO RESULT" in verdicts else 1 if "MISSED" in verdicts else 0
+
+
+def main():
+    harness.clean_environment()
+    asked = read_arguments()
+    if asked.l:
+        print("\n".join(f"{name:15} {e.title}" for name, e in EXPERIMENTS.items()))
+        return 0
+    results = load()
+    if asked.markdown:
+        print(lab_report.markdown(results))
+        return 0
+    if asked.report:
+        save(results)
+        return 0
+    if not shutil.which("iperf3"):
+        sys.exit("lab: iperf3 is missing: make deps-lab")
+    os.makedirs(FOLDER, exist_ok=True)
+    names = asked.names or list(EXPERIMENTS)
+    for name in names:
+        results[name] = run(name, Scale(asked.quick, asked.pairs))
+        save(results)  # what there is, in case it is ended
+    return say_end([results[name] for name in names])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+#include "core/pool.h"
+
+#include <stdlib.h>
+
+#include "core/limits.h"
+#include "core/mem.h"
+#include "core/ring.h"
+
+enum err pool_init(struct pool *pool, struct ring *ring, struct list *ready, uint32_t buf_bytes,
+                   uint32_t count_max, uint16_t arena_first)
+{
+    CHECK(count_max > 0 && buf_bytes > 0 && ARENA_BYTES % buf_bytes == 0);
+    *pool = (struct pool){.ring = ring,
+                          .ready = ready,
+                          .buf_bytes = buf_bytes,
+                          .bufs_per_arena = (uint32_t)(ARENA_BYTES / buf_bytes),
+                          .count_max = count_max,
+                          .arena_first = arena_first};
+    uint32_t arenas = (count_max + pool->bufs_per_arena - 1) / pool->bufs_per_arena;
+    CHECK(arenas + arena_first <= ARENAS_MAX && "the caller keeps to the table's size");
+    pool->arena_count_max = (uint16_t)arenas;
+    list_init(&pool->free);
+    list_init(&pool->waiters);
+    pool->bufs = calloc(count_max, sizeof(*pool->bufs));
+    pool->arenas = calloc(arenas, sizeof(*pool->arenas));
+    if (pool->bufs && pool->arenas) return ERR_NONE;
+    pool_fini(pool);
+    return ERR_NO_MEMORY;
+}
+
+static uint32_t pool_arena_bufs(const struct pool *pool, uint16_t arena)
+{
+    uint32_t before = arena * pool->bufs_per_arena;
+    return (uint32_t)min_u64(pool->bufs_per_arena, pool->count_max - before);
+}
+
+void pool_fini(struct pool *pool)
+{
+    if (pool->bufs) CHECK(list_is_empty(&pool->waiters) && "a wish is out");
+    CHECK(pool->free_count == pool->count && "a buf is not home");
+    for (uint16_t i = 0; i < pool->arena_count; i++)
+        mem_unmap(pool->arenas[i], (size_t)pool_arena_bufs(pool, i) * pool->buf_bytes);
+    free(pool->arenas);
+    free(pool->bufs);
+    *pool = (struct pool){0};
+}
+
+/* Maps one more arena. A refusal to register it is remembered and not asked for again, since it
+ * means a limit; the memory is used all the same. */
+static bool pool_grow(struct pool *pool)
+{
+    if (pool->broken || pool->arena_count == pool->arena_count_max) return false;
+    uint16_t arena = pool->arena_count;
+    uint32_t bufs = pool_arena_bufs(pool, arena);
+    size_t bytes = (size_t)bufs * pool->buf_bytes;
+    void *area = NULL;
+    if (mem_map(&area, bytes)) {
+        pool->broken = true;
+        return false;
+    }
+    uint16_t index = (uint16_t)(pool->arena_first + arena);
+    if (!pool->unregistered)
+        pool->unregistered = ring_register_arena(pool->ring, index, area, bytes);
+    if (pool->unregistered) index = RING_NO_ARENA;
+    pool->arenas[pool->arena_count++] = area;
+    for (uint32_t i = bufs; i-- > 0;) { /* so that the lowest address is taken first */
+        struct buf *buf = &pool->bufs[arena * pool->bufs_per_arena + i];
+        link_init(&buf->link);
+        buf->data = (char *)area + (size_t)i * pool->buf_bytes;
+        buf->pool = pool;
+        buf->count_max = pool->buf_bytes;
+        buf->arena = index;
+        buf->given = true;
+        list_push_front(&pool->free, &buf->link);
+    }
+    pool->count += bufs;
+    pool->free_count += bufs;
+    return true;
+}
+
+static struct buf *pool_pop_free(struct pool *pool)
+{
+    struct link *link = list_pop(&pool->free);
+    CHECK(link && "the free list and its count agree");
+    struct buf *buf = container_of(link, struct buf, link);
+    CHECK(buf->given && buf->pins == 0);
+    pool->free_count--;
+    buf->given = false;
+    buf->count = 0;
+    return buf;
+}
+
+static bool pool_make_free(struct pool *pool, uint32_t count)
+{
+    while (pool->free_count < count)
+        if (!pool_grow(pool)) return false;
+    return true;
+}
+
+static void pool_finish(struct pool *pool, struct pool_wish *wish, enum err err)
+{
+    list_remove(&wish->op.link);
+    wish->op.err = err;
+    list_push(pool->ready, &wish->op.link);
+}
+
+/* Grants wishes from the oldest on, and stops at the first that cannot be had yet: so a large one
+ * is not overtaken for ever by small ones. */
+static void pool_grant(struct pool *pool)
+{
+    struct link *first;
+    while ((first = list_first(&pool->waiters))) {
+        struct pool_wish *wish = container_of(first, struct pool_wish, op.link);
+        if (!pool_make_free(pool, wish->count)) {
+            bool never = pool->broken && wish->count > pool->count;
+            if (!never) return;
+            pool_finish(pool, wish, ERR_NO_MEMORY);
+            continue;
+        }
+        for (uint32_t i = 0; i < wish->count; i++)
+            list_push(&wish->bufs, &pool_pop_free(pool)->link);
+        wish->op.count = wish->count;
+        pool_finish(pool, wish, ERR_NONE);
+    }
+}
+
+void pool_wish_init(struct pool_wish *wish, op_fn *done)
+{
+    op_init(&wish->op, done);
+    list_init(&wish->bufs);
+    wish->count = 0;
+}
+
+void pool_take(struct pool *pool, struct pool_wish *wish, uint32_t count)
+{
+    CHECK(count >= 1 && count <= pool->count_max && "a wish that could never be granted");
+    CHECK(list_is_empty(&wish->bufs) && "bufs of an earlier wish were not taken out");
+    op_begin(&wish->op);
+    wish->count = count;
+    list_push(&pool->waiters, &wish->op.link);
+    pool_grant(pool);
+}
+
+void pool_cancel(struct pool *pool, struct pool_wish *wish)
+{
+    bool granted = !list_is_empty(&wish->bufs);
+    if (!wish->op.out || granted || wish->op.err) return;
+    pool_finish(pool, wish, ERR_CANCELLED);
+    pool_grant(pool); /* it may have been in the way of smaller ones */
+}
+
+struct buf *pool_try_take(struct pool *pool)
+{
+    if (!list_is_empty(&pool->waiters)) return NULL;
+    return pool_make_free(pool, 1) ? pool_pop_free(pool) : NULL;
+}
+
+static void pool_put_home(struct buf *buf)
+{
+    struct pool *pool = buf->pool;
+    list_push_front(&pool->free, &buf->link);
+    pool->free_count++;
+    CHECK(pool->free_count <= pool->count);
+    pool_grant(pool);
+}
+
+void pool_give(struct buf **buf)
+{
+    struct buf *given = *buf;
+    *buf = NULL;
+    CHECK(!given->given && "a buf is given back once");
+    CHECK(link_is_free(&given->link) && "a buf is still in a list");
+    given->given = true;
+    if (given->pins == 0) pool_put_home(given);
+}
+
+void pool_give_all(struct list *bufs)
+{
+    struct link *link;
+    while ((link = list_pop(bufs))) {
+        struct buf *buf = container_of(link, struct buf, link);
+        pool_give(&buf);
+    }
+}
+
+uint32_t pool_free_count(const struct pool *pool)
+{
+    uint32_t unmapped = pool->broken ? 0 : pool->count_max - pool->count;
+    return pool->free_count + unmapped;
+}
+
+void pool_pin(struct buf *buf)
+{
+    CHECK(!buf->given && buf->pins < UINT16_MAX);
+    buf->pins++;
+}
+
+void pool_unpin(struct buf *buf)
+{
+    CHECK(buf->pins > 0);
+    if (--buf->pins == 0 && buf->given) pool_put_home(buf);
+}

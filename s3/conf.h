@@ -1,0 +1,80 @@
+/* conf: what a run was asked to do and how: immutable once the run starts, shared by all cores.
+ *
+ * Filled from options, environment and profile by tools/; strings live as long as the conf.
+ * Endpoints carry their own region, addressing and credentials, and a run may have several. */
+#ifndef S3_CONF_H
+#define S3_CONF_H
+
+#include "compress/checksum.h"
+#include "core/file.h"
+#include "core/limits.h"
+#include "core/log.h"
+#include "core/walk.h"
+#include "s3/target.h"
+#include "sched/flow.h"
+#include "sched/prefixes.h"
+
+#define CONF_ENDPOINTS_MAX    8u
+#define CONF_MEMORY_BYTES_MIN (32ull * MIB) /* two arenas a core on a small machine */
+
+/* Content-MD5, the check that servers without checksums do make. AUTO: once a server has let a
+ * checksum unconfirmed, unless the payload is signed. */
+enum conf_md5 { CONF_MD5_AUTO, CONF_MD5_ON, CONF_MD5_OFF };
+
+/* When is a file that was downloaded on the disk? NONE: when the kernel writes it, within half a
+ * minute or so; FILE: its content before it gets its name, so that no name ever leads to a hole;
+ * ALL: its times, name and folders as well, before it counts as done. The default is NONE: that is
+ * what cp, rsync and the other S3 tools do and people's scripts expect; a sync costs a disk's write
+ * latency a file, which small files feel tenfold; and a copy that a power cut may have damaged can
+ * be found by its manifest and made again, since its source is still there. */
+enum conf_fsync { CONF_FSYNC_NONE, CONF_FSYNC_FILE, CONF_FSYNC_ALL };
+
+struct conf {
+    struct log log;
+    struct endpoint endpoints[CONF_ENDPOINTS_MAX];
+    uint32_t endpoint_count;
+
+    bool recursive;
+    bool keep_mtime;
+    enum walk_symlinks symlinks;
+    enum checksum_kind checksum;
+    const char *manifest; /* the file to write it to, or NULL (s3/receipt) */
+    bool keep_sums; /* downloads are summed also where the server has no checksum to compare with */
+    bool read_back, cheap; /* of a check (s3/match): objects always, or never, by their content */
+    enum conf_md5 content_md5;
+    bool sign_payload; /* over plain HTTP; over TLS it is never signed */
+    enum file_direct direct;
+    enum conf_fsync fsync;
+    uint64_t part_bytes;                /* 0: chosen from the object's size */
+    uint64_t multipart_threshold_bytes; /* objects of at least this size go in parts */
+
+    int cpus[CORES_MAX]; /* one core each */
+    uint16_t cpu_count;
+    uint64_t memory_bytes;    /* staged buffers, all cores */
+    uint32_t connections_max; /* of a core to an endpoint */
+    uint32_t parts_start; /* parts or ranges under way on a core at first; 0: a quarter of … */
+    uint32_t connections_start;  /* … what a core begins with, at most connections_max */
+    enum flow_kind cc;           /* how many are in flight then */
+    uint32_t cc_fixed;           /* FLOW_FIXED: parts in flight, all cores; 0: as at the start */
+    enum prefixes_kind prefixes; /* how what is in flight is shared out to prefixes of keys */
+    uint32_t attempts_max;       /* of a request, 1: no retry */
+    uint64_t deadline_ns;        /* of failing without any progress */
+    uint64_t connect_timeout_ns, tls_timeout_ns, reply_timeout_ns, stall_timeout_ns;
+    const char *tcp_congestion_control; /* NULL: the system's */
+    const char *ca_bundle;              /* NULL: the system's */
+    const char *profile; /* whose credentials may be read again; NULL: by the environment */
+    bool verify_tls;
+    uint64_t seed;
+};
+
+/* Every field at its default; no endpoint. */
+void conf_init(struct conf *conf);
+/* Of a core. A quarter of the connections, at least two: bulk data in flight beyond what the path
+ * takes only turns cold, and what a longer path takes is found out (sched/flow). On loopback,
+ * client CPU per GiB is 0.22 s with 2 parts of 8 MiB, 0.24 with 4, 0.42 with 16. */
+uint32_t conf_parts_start(const struct conf *conf);
+/* What a download is summed with that cannot be compared: of keep_sums, a kind whose values of
+ * ranges combine; else CHECKSUM_NONE. */
+enum checksum_kind conf_kept_sum(const struct conf *conf);
+
+#endif

@@ -1,0 +1,306 @@
+#include "s3/mover.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Below 1 % of 5 s, and enough to go on while a reader is woken. */
+#define MOVER_WINDOW_NS        (40 * NS_PER_MS)
+#define MOVER_WINDOW_BYTES_MIN (64 * KIB)  /* what is announced before we can limit it */
+#define MOVER_WINDOW_BYTES_MAX (208 * KIB) /* net.core.rmem_max where nobody changed it */
+
+static void mover_on_task(struct lend *lend, struct task *task);
+static void mover_on_slot(struct op *op);
+static void mover_on_tick(struct op *op);
+static void mover_follow(struct mover *mover);
+
+/* --- opening --- */
+
+/* What the slots are made of. */
+static enum err mover_make_hands(struct mover *mover, enum mover_kind kind, uint32_t count)
+{
+    if (kind == MOVER_UPLOADS)
+        mover->parts = calloc(count, sizeof *mover->parts);
+    else
+        mover->ranges = calloc(count, sizeof *mover->ranges);
+    if (kind == MOVER_CHECKS) mover->probes = calloc(count, sizeof *mover->probes);
+    bool all = (mover->parts || mover->ranges) && (mover->probes || kind != MOVER_CHECKS);
+    return all ? ERR_NONE : ERR_NO_MEMORY;
+}
+
+static void mover_make_slot(struct mover *mover, uint32_t index)
+{
+    struct mover_slot *slot = &mover->slots[index];
+    slot->mover = mover;
+    op_init(&slot->op, mover_on_slot);
+    list_push(&mover->free, &slot->link);
+    slot->part = mover->parts ? &mover->parts[index] : NULL;
+    slot->range = mover->ranges ? &mover->ranges[index] : NULL;
+    slot->probe = mover->probes ? &mover->probes[index] : NULL;
+    if (slot->part) part_init(slot->part, &mover->station);
+    if (slot->range) range_init(slot->range, &mover->station);
+    if (slot->probe) probe_init(slot->probe, &mover->station);
+    mover->slot_count++;
+}
+
+static enum err mover_make_slots(struct mover *mover, enum mover_kind kind)
+{
+    const struct conf *conf = mover->station.conf;
+    uint32_t count = TASK_RANKS * conf->connections_max; /* memory is had when it is used */
+    mover->slots = calloc(count, sizeof *mover->slots);
+    if (!mover->slots || mover_make_hands(mover, kind, count)) return ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < count; i++)
+        mover_make_slot(mover, i);
+    return ERR_NONE;
+}
+
+static enum err mover_open_station(struct mover *mover, const struct mover_options *options,
+                                   struct core *core, char why[TLS_WHY_BYTES])
+{
+    struct station *station = &mover->station;
+    const struct conf *conf = options->conf;
+    station->core = core;
+    station->conf = conf;
+    station->folder_fd = options->folder_fd;
+    station->resolve = options->resolve;
+    station->file_mode = options->file_mode;
+    station->temp_tag = options->temp_tag;
+    budget_share_init(&mover->share, options->budget, core);
+    enum err err = aside_open(&station->aside, core, "argosy-aside");
+    for (uint32_t i = 0; !err && i < conf->endpoint_count; i++) {
+        struct client *client = &station->clients[i];
+        err = client_open(client, core, conf, &conf->endpoints[i], station->aside, why);
+        client->bulletin = &options->bulletins[i];
+        client->gate = &mover->share.gate;
+    }
+    return err;
+}
+
+enum err mover_open(struct mover *mover, struct core *core, const struct mover_options *options,
+                    char why[TLS_WHY_BYTES])
+{
+    enum err err;
+    memset(mover, 0, sizeof *mover);
+    why[0] = '\0';
+    list_init(&mover->free);
+    list_init(&mover->busy);
+    timer_init(&mover->tick, mover_on_tick);
+    mover->steer = options->steer;
+    mover->endpoint = options->endpoint;
+    mover->stop = options->stop;
+    lend_init(&mover->lend, core, mover_on_task, options->on_return);
+    err = mover_open_station(mover, options, core, why);
+    if (!err) err = mover_make_slots(mover, options->kind);
+    if (err) mover_close(mover);
+    return err;
+}
+
+static void mover_see_rtt(struct conn *conn, void *context)
+{
+    struct mover *mover = context;
+    struct ring_tcp_info info;
+    if (!ring_socket_info(mover->station.core->ring, conn->stream->fd, &info))
+        mover->rtt_max_ns = max_u64(mover->rtt_max_ns, info.rtt_min_ns);
+}
+
+/* What fits in the windows of paced downloads comes at once whenever a reply begins: together they
+ * hold what the rate is in MOVER_WINDOW_NS, plus two round trips of it, so that the path stays
+ * full. Where that is more than may be set, the kernel's own tuning does better. `flows`: replies
+ * under way on this core. */
+static void mover_set_window(struct mover *mover, uint32_t flows)
+{
+    const struct conf *conf = mover->station.conf;
+    uint64_t rate = budget_rate(mover->share.budget), bytes = 0, now = mover->window_bytes;
+    if (mover->parts || (rate == 0 && now == 0)) return;
+    if (rate > 0) {
+        for (uint32_t i = 0; i < conf->endpoint_count; i++)
+            client_each(&mover->station.clients[i], mover_see_rtt, mover);
+        uint64_t share = rate / (flows > 0 ? flows : 1) / conf->cpu_count;
+        uint64_t path = share * (2 * mover->rtt_max_ns / NS_PER_US) / (NS_PER_S / NS_PER_US);
+        bytes = path + share / (NS_PER_S / MOVER_WINDOW_NS);
+        bytes = min_u64(max_u64(bytes, MOVER_WINDOW_BYTES_MIN), MOVER_WINDOW_BYTES_MAX);
+        if (path > MOVER_WINDOW_BYTES_MAX) bytes = 0;
+    }
+    if (bytes > 0 && bytes < now + now / 4 && bytes > now - now / 4) return;
+    mover->window_bytes = (uint32_t)bytes;
+    for (uint32_t i = 0; i < conf->endpoint_count; i++)
+        client_set_window(&mover->station.clients[i], mover->window_bytes);
+}
+
+void mover_start(struct mover *mover)
+{
+    struct core *core = mover->station.core;
+    timer_start(&core->timers, &mover->tick, core->now_ns + MOVER_TICK_NS);
+    mover->busy_ns = core->now_ns;
+    mover_follow(mover);
+    mover_set_window(mover, mover->parts_share);
+}
+
+/* --- the window --- */
+
+static uint32_t mover_allowed(const struct mover *mover, uint32_t rank)
+{
+    uint32_t allowed = rank == TASK_FIRST ? mover->parts_share : FLOW_OBJECTS * mover->parts_share;
+    return (uint32_t)min_u64(allowed, mover->station.conf->connections_max);
+}
+
+static void mover_want(struct mover *mover, uint32_t rank, uint32_t count)
+{
+    if (count == 0) return;
+    mover->asked[rank] += count;
+    lend_want(&mover->lend, (enum task_rank)rank, count);
+}
+
+static void mover_follow(struct mover *mover)
+{
+    uint32_t share = steer_share(mover->steer, mover->station.core->index);
+    if (share == mover->parts_share) return;
+    mover->parts_share = share;
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
+        uint32_t allowed = mover_allowed(mover, rank);
+        prr_set(&mover->prr[rank], allowed, mover->asked[rank]);
+        if (allowed > mover->asked[rank]) mover_want(mover, rank, allowed - mover->asked[rank]);
+    }
+}
+
+/* The slots that were busy since the last time, in parts (sched/flow.h). */
+static void mover_count_busy(struct mover *mover)
+{
+    uint64_t now_ns = mover->station.core->now_ns, passed_ns = now_ns - mover->busy_ns;
+    uint64_t parts_ns = mover->in_slots[TASK_FIRST] * passed_ns;
+    uint64_t objects_ns = mover->in_slots[TASK_THEN] * passed_ns / FLOW_OBJECTS;
+    meter_add(&mover->station.clients[mover->endpoint].traffic.busy_ns,
+              max_u64(parts_ns, objects_ns));
+    mover->busy_ns = now_ns;
+}
+
+/* The home core's part: what all follow. */
+static void mover_lead(struct mover *mover)
+{
+    steer_tick(mover->steer, mover->station.core->now_ns);
+    if (meter_read(mover->stop)) steer_release(mover->steer);
+    lend_look(&mover->lend);
+}
+
+static void mover_steer(struct mover *mover)
+{
+    struct client *client = &mover->station.clients[mover->endpoint];
+    mover_count_busy(mover);
+    traffic_look(&client->traffic, client);
+    if (mover->station.core->index == 0) mover_lead(mover);
+    mover_follow(mover);
+}
+
+/* --- tasks --- */
+
+static struct mover *mover_of(struct lend *lend)
+{
+    return container_of(lend, struct mover, lend);
+}
+
+static void mover_on_task(struct lend *lend, struct task *task)
+{
+    struct mover *mover = mover_of(lend);
+    struct work *work = container_of(task, struct work, task);
+    struct mover_slot *slot;
+    if (meter_read(mover->stop)) {
+        work_fail(work, ERR_CANCELLED, 0, "");
+        lend_want(lend, (enum task_rank)task->rank, 1);
+        lend_return(lend, task);
+        return;
+    }
+    mover_count_busy(mover);
+    mover->in_slots[task->rank]++;
+    slot = container_of(list_pop(&mover->free), struct mover_slot, link);
+    list_push(&mover->busy, &slot->link);
+    slot->work = work;
+    if (slot->part)
+        part_start(slot->part, work, &slot->op);
+    else if (slot->probe && probe_takes(work))
+        probe_start(slot->probe, work, &slot->op);
+    else
+        range_start(slot->range, work, &slot->op);
+}
+
+static void mover_on_slot(struct op *op)
+{
+    struct mover_slot *slot = container_of(op, struct mover_slot, op);
+    struct mover *mover = slot->mover;
+    struct work *work = slot->work;
+    uint32_t rank = work->task.rank;
+    mover_count_busy(mover);
+    mover->in_slots[rank]--;
+    mover->asked[rank]--;
+    slot->work = NULL;
+    list_remove(&slot->link);
+    list_push_front(&mover->free, &slot->link); /* last in, first out: warm memory */
+    mover_want(mover, rank,
+               prr_on_end(&mover->prr[rank], mover_allowed(mover, rank), mover->asked[rank]));
+    lend_return(&mover->lend, &work->task);
+}
+
+static void mover_cancel_all(struct mover *mover)
+{
+    struct link *link = mover->busy.head.next;
+    mover->cancelled = true;
+    for (; link != &mover->busy.head; link = link->next) {
+        struct mover_slot *slot = container_of(link, struct mover_slot, link);
+        if (slot->part) part_cancel(slot->part);
+        if (slot->probe) probe_cancel(slot->probe);
+        if (slot->range) range_cancel(slot->range);
+    }
+}
+
+static void mover_on_tick(struct op *op)
+{
+    struct mover *mover = container_of(op, struct mover, tick.op);
+    struct core *core = mover->station.core;
+    if (mover->ending) return;
+    if (!mover->cancelled && meter_read(mover->stop)) mover_cancel_all(mover);
+    mover_steer(mover);
+    mover_set_window(mover, mover->in_slots[TASK_FIRST] + mover->in_slots[TASK_THEN]);
+    timer_start(&core->timers, &mover->tick, core->now_ns + MOVER_TICK_NS);
+}
+
+/* --- the end --- */
+
+static void mover_on_closed(struct op *op)
+{
+    struct mover *mover = container_of(op, struct mover, closing);
+    const struct conf *conf = mover->station.conf;
+    for (uint32_t i = 0; i < conf->endpoint_count; i++) {
+        struct client *client = &mover->station.clients[i];
+        if (!client->dial) continue;
+        client_close(client, &mover->closing);
+        return;
+    }
+    mover->closed = true;
+    core_stop(mover->station.core);
+}
+
+void mover_end(struct mover *mover)
+{
+    CHECK(list_is_empty(&mover->busy));
+    mover->ending = true;
+    timer_cancel(&mover->station.core->timers, &mover->tick);
+    gate_fini(&mover->share.gate);
+    op_init(&mover->closing, mover_on_closed);
+    op_begin(&mover->closing);
+    core_finish(mover->station.core, &mover->closing, ERR_NONE);
+}
+
+void mover_close(struct mover *mover)
+{
+    for (uint32_t i = 0; i < mover->slot_count; i++) {
+        if (mover->parts) part_fini(&mover->parts[i]);
+        if (mover->ranges) range_fini(&mover->ranges[i]);
+        if (mover->probes) probe_fini(&mover->probes[i]);
+    }
+    free(mover->probes);
+    free(mover->parts);
+    free(mover->ranges);
+    free(mover->slots);
+    for (uint32_t i = 0; i < mover->station.conf->endpoint_count; i++)
+        client_discard(&mover->station.clients[i]); /* of a run that was never started */
+    if (mover->station.aside) aside_close(mover->station.aside);
+    mover->station.aside = NULL;
+}

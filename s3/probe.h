@@ -1,0 +1,50 @@
+/* probe: looks at one thing for a check (s3/match), and changes nothing: asks the server about an
+ * object (HEAD), the file system about a file (STAT), or reads a range of a file and sums it
+ * (SUM_FILE).
+ *
+ *     HEAD:      ASK ─► ASKING ─► TOLD ─► done
+ *     STAT:      STAT ─► STATTING ─► SEEN ─► done
+ *     SUM_FILE:  OPEN ─► OPENING ─► TAKE ─► TAKING ─► READ ⇄ READING ─► CLOSE ─► CLOSING ─► done
+ *
+ * A file is read in the state that work->identity says, and never in
+ * two: ERR_FILE_CHANGED, ERR_SHORT_READ. A slot, as part and range are; a range of an object is
+ * read back by range. */
+#ifndef S3_PROBE_H
+#define S3_PROBE_H
+
+#include <linux/stat.h>
+
+#include "core/machine.h"
+#include "s3/request.h"
+#include "s3/source.h"
+#include "s3/station.h"
+#include "s3/work.h"
+
+#define PROBE_BUFS_MAX 4u /* of 1 MiB: what a direct file is read ahead by */
+
+struct probe {
+    struct machine machine;
+    struct station *station;
+    struct work *work;
+    /* private */
+    struct request request;
+    struct request_call call;
+    struct source source;
+    struct pool *pool;
+    struct pool_wish wish;
+    struct sums sums;
+    struct op step;
+    struct statx there;
+    uint64_t read_bytes;
+};
+
+void probe_init(struct probe *probe, struct station *station);
+void probe_fini(struct probe *probe);
+bool probe_takes(const struct work *work); /* is it of a kind that a probe does? */
+/* The result goes to work->result; op->err is the same error. HEAD: work->bytes, and in the result
+ * ETag, version and, if the server has one (`confirmed`), the checksum. STAT: work->identity and
+ * work->bytes. */
+void probe_start(struct probe *probe, struct work *work, struct op *op);
+void probe_cancel(struct probe *probe); /* harmless when idle */
+
+#endif

@@ -1,0 +1,180 @@
+#include "s3/steer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More parts than the buffers hold would only wait for them. */
+static double steer_window_max(const struct conf *conf)
+{
+    uint64_t by_memory = conf->memory_bytes / PART_BYTES_MIN;
+    uint64_t by_connections = (uint64_t)conf->connections_max * conf->cpu_count;
+    return (double)min_u64(by_memory, by_connections);
+}
+
+static struct cc_limits steer_limits(const struct conf *conf)
+{
+    double start = (double)conf->cpu_count * conf_parts_start(conf);
+    struct cc_limits limits = {.min = conf->cpu_count, .start = start, .max = start};
+
+    if (conf->cc == FLOW_FIXED && conf->cc_fixed > 0) {
+        limits.start = limits.max = conf->cc_fixed;
+        limits.min = 1;
+    } else if (steer_window_max(conf) > start) {
+        limits.max = steer_window_max(conf);
+    }
+    return limits;
+}
+
+static void steer_give_out(struct steer *steer)
+{
+    uint32_t window = flow_window(&steer->flow);
+
+    meter_set(&steer->window, window);
+    steer->fairs[TASK_FIRST].slots = window;
+    steer->fairs[TASK_THEN].slots = FLOW_OBJECTS * window;
+}
+
+enum err steer_open(struct steer *steer, const struct conf *conf)
+{
+    struct cc_limits limits = steer_limits(conf);
+    enum err err = prefixes_open(&steer->prefixes, conf->prefixes, 0);
+
+    for (uint32_t rank = 0; rank < TASK_RANKS && !err; rank++)
+        err = fair_open(&steer->fairs[rank], &steer->prefixes);
+    flow_init(&steer->flow, conf->cc, &limits);
+    steer_give_out(steer);
+    return err;
+}
+
+void steer_close(struct steer *steer)
+{
+    for (uint32_t i = 0; i < steer->count; i++) {
+        free(steer->traffics[i]->cells);
+        steer->traffics[i]->cells = NULL;
+    }
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++)
+        fair_close(&steer->fairs[rank]);
+    prefixes_close(&steer->prefixes);
+    steer->count = 0;
+}
+
+enum err steer_join(struct steer *steer, struct traffic *traffic)
+{
+    CHECK(steer->count < CORES_MAX);
+    traffic->cells = calloc(PREFIXES_MAX, sizeof *traffic->cells);
+    if (!traffic->cells) return ERR_NO_MEMORY;
+    prefixes_join(&steer->prefixes, traffic->cells);
+    steer->traffics[steer->count++] = traffic;
+    return ERR_NONE;
+}
+
+uint16_t steer_prefix(struct steer *steer, struct bytes key, size_t base, uint64_t now_ns)
+{
+    const char *from = (const char *)key.data;
+    const char *slash = base < key.count ? memchr(from + base, '/', key.count - base) : NULL;
+    size_t count = slash ? (size_t)(slash - from) + 1 : base;
+
+    return prefixes_find(&steer->prefixes, (struct bytes){from, min_u64(count, key.count)}, now_ns);
+}
+
+void steer_release(struct steer *steer)
+{
+    steer->prefixes.open = true;
+}
+
+/* --- deciding --- */
+
+static void steer_note(struct steer *steer, const struct steer_decision *decision)
+{
+    uint64_t at = atomic_load_explicit(&steer->decided, memory_order_relaxed);
+
+    if (at - atomic_load_explicit(&steer->taken, memory_order_acquire) == STEER_DECISIONS) {
+        meter_add(&steer->lost, 1);
+        return;
+    }
+    steer->decisions[at % STEER_DECISIONS] = *decision;
+    atomic_store_explicit(&steer->decided, at + 1, memory_order_release);
+}
+
+static void steer_note_window(struct steer *steer)
+{
+    const struct flow_decision *flow = &steer->flow.decision;
+    struct steer_decision decision = {.now_ns = flow->now_ns,
+                                      .knob = "parts in flight",
+                                      .before = flow->before,
+                                      .after = flow->after,
+                                      .state = flow->state,
+                                      .why = flow->why,
+                                      .sample = flow->sample};
+    steer_note(steer, &decision);
+}
+
+static void steer_note_prefix(struct steer *steer, const struct prefixes_news *news,
+                              uint64_t now_ns)
+{
+    static const char *const states[] = {
+        [PREFIX_FREE] = "free", [PREFIX_HELD] = "held", [PREFIX_PROBING] = "probing"};
+    const struct prefixes_entry *entry = &steer->prefixes.entries[news->index];
+    const struct prefix *prefix = &entry->prefix;
+    struct steer_decision decision = {.now_ns = now_ns,
+                                      .knob = "requests a second of a prefix",
+                                      .before = news->rate_before_per_s,
+                                      .after = prefix->rate_per_s,
+                                      .state = states[prefix->state],
+                                      .why = prefix->why,
+                                      .sample = steer->flow.sample};
+    snprintf(decision.prefix, sizeof decision.prefix, "%s", entry->name);
+    if (decision.before != decision.after) steer_note(steer, &decision);
+    decision.knob = "requests in flight of a prefix";
+    decision.before = news->window_before;
+    decision.after = prefix->window;
+    if (decision.before != decision.after) steer_note(steer, &decision);
+}
+
+/* Refusals that only some prefixes meet are no matter of the path. */
+void steer_tick(struct steer *steer, uint64_t now_ns)
+{
+    struct sample_totals totals = {0};
+    uint64_t rtt_ns = 0;
+
+    if (prefixes_tick(&steer->prefixes, now_ns))
+        for (uint32_t i = 0; i < steer->prefixes.news_count; i++)
+            steer_note_prefix(steer, &steer->prefixes.news[i], now_ns);
+    for (uint32_t i = 0; i < steer->count; i++)
+        traffic_add_up(steer->traffics[i], &totals, &rtt_ns);
+    totals.refusals = steer->prefixes.common_refusals;
+    if (!flow_tick(&steer->flow, now_ns, &totals, rtt_ns)) return;
+    steer_give_out(steer);
+    steer_note_window(steer);
+}
+
+uint32_t steer_share(const struct steer *steer, uint32_t core_index)
+{
+    return flow_share((uint32_t)meter_read(&steer->window), core_index, steer->count);
+}
+
+uint32_t steer_parts_out_max(const struct steer *steer)
+{
+    return (uint32_t)min_u64(STEER_PARTS_MAX, 2 * meter_read(&steer->window));
+}
+
+bool steer_take(struct steer *steer, struct steer_decision *decision)
+{
+    uint64_t at = atomic_load_explicit(&steer->taken, memory_order_relaxed);
+
+    if (at == atomic_load_explicit(&steer->decided, memory_order_acquire)) return false;
+    *decision = steer->decisions[at % STEER_DECISIONS];
+    atomic_store_explicit(&steer->taken, at + 1, memory_order_release);
+    return true;
+}
+
+uint64_t steer_lost(const struct steer *steer)
+{
+    return meter_read(&steer->lost);
+}
+
+const char *steer_name(const struct steer *steer)
+{
+    return flow_name(&steer->flow);
+}

@@ -1,0 +1,63 @@
+/* steer: the flow control of a fleet: adds up what its cores measure, asks the controllers of the
+ * path (sched/flow) and of each prefix (sched/prefixes), and gives the window out again. One thread
+ * writes, the home core's; the window is a relaxed atomic that every core looks at in its own tick,
+ * so that nobody waits for anybody. The queues that the home core lends from are here (`fairs`).
+ *
+ * Decisions wait in a ring for whoever wants to write them down (any one other thread): what finds
+ * it full is lost, and counted. */
+#ifndef S3_STEER_H
+#define S3_STEER_H
+
+#include <stdatomic.h>
+
+#include "s3/conf.h"
+#include "s3/traffic.h"
+#include "sched/fair.h"
+#include "sched/flow.h"
+
+#define STEER_PARTS_MAX 512u /* handed out at a time: twice what 256 connections can send */
+#define STEER_DECISIONS 256u /* a minute's worth, read several times a second */
+
+struct steer_decision {
+    uint64_t now_ns;
+    const char *knob;                 /* a literal */
+    char prefix[PREFIXES_NAME_BYTES]; /* of which; "": of all */
+    double before, after;             /* 0: none */
+    const char *state, *why;
+    struct sample sample; /* of the path's newest round */
+};
+
+struct steer {
+    struct meter window; /* parts in flight, all cores */
+    struct prefixes prefixes;
+    struct fair fairs[TASK_RANKS];
+    /* private */
+    struct flow flow;
+    struct traffic *traffics[CORES_MAX];
+    uint32_t count;
+    struct steer_decision decisions[STEER_DECISIONS];
+    _Atomic uint64_t decided, taken;
+    struct meter lost;
+};
+
+/* Memory zeroed before. Errors: ERR_NO_MEMORY; it is closed all the same. */
+MUST_USE enum err steer_open(struct steer *steer, const struct conf *conf);
+void steer_close(struct steer *steer); /* no core runs */
+/* A core's traffic to the endpoint; before any core runs. Errors: ERR_NO_MEMORY. */
+MUST_USE enum err steer_join(struct steer *steer, struct traffic *traffic);
+/* By the home core. */
+void steer_tick(struct steer *steer, uint64_t now_ns);
+/* What key counts as: its part up to the first "/" at or behind `base`, where all keys of the run
+ * begin to differ. */
+uint16_t steer_prefix(struct steer *steer, struct bytes key, size_t base, uint64_t now_ns);
+void steer_release(struct steer *steer); /* nothing is held back any more: the run is to end */
+/* From any thread. */
+uint32_t steer_share(const struct steer *steer, uint32_t core_index);
+/* How many parts may be handed out: as many again as are in flight, so that no core waits. */
+uint32_t steer_parts_out_max(const struct steer *steer);
+/* By one other thread: the oldest decision that it has not had yet. False: there is none. */
+MUST_USE bool steer_take(struct steer *steer, struct steer_decision *decision);
+uint64_t steer_lost(const struct steer *steer);    /* decisions that found the ring full */
+const char *steer_name(const struct steer *steer); /* of the controller */
+
+#endif

@@ -1,0 +1,281 @@
+#include "s3/sweep.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "core/clock.h"
+
+#define SWEEP_STATES(S)                                                                            \
+    S(TAKE)                                                                                        \
+    S(LIST)                                                                                        \
+    S(LISTING)                                                                                     \
+    S(LISTED)                                                                                      \
+    S(ABORT)                                                                                       \
+    S(ABORTING)                                                                                    \
+    S(ABORTED)                                                                                     \
+    S(FOLDER)                                                                                      \
+    S(FOLDING)                                                                                     \
+    S(FOLDED)                                                                                      \
+    S(UNLINK)                                                                                      \
+    S(UNLINKING)                                                                                   \
+    S(SHUT)                                                                                        \
+    S(SHUTTING)                                                                                    \
+    S(TELL)
+
+enum sweep_state {
+#define STATE(name) SWEEP_##name,
+    SWEEP_STATES(STATE)
+#undef STATE
+        SWEEP_STATE_COUNT
+};
+
+static const char *const sweep_state_names[SWEEP_STATE_COUNT] = {
+#define STATE(name) #name,
+    SWEEP_STATES(STATE)
+#undef STATE
+};
+
+static const struct machine_kind sweep_kind;
+
+static struct sweep *sweep_of(struct machine *machine)
+{
+    return container_of(machine, struct sweep, machine);
+}
+
+/* What is gone already is as good as removed. */
+static bool sweep_is_gone(enum err err)
+{
+    return err == ERR_NO_UPLOAD || err == ERR_NO_BUCKET || err == ERR_FILE_MISSING;
+}
+
+/* A failure is that object's only: the next one has its turn. */
+static void sweep_on_step(struct op *op)
+{
+    struct sweep *sweep = container_of(op, struct sweep, step);
+    if (!sweep->err && !sweep_is_gone(op->err)) sweep->err = op->err;
+    machine_settle_quietly(&sweep->machine);
+}
+
+static void sweep_on_over(struct op *op)
+{
+    (void)op; /* each object has told its owner */
+}
+
+static enum err sweep_on_name(struct xml_names *names, const struct xml_name *name)
+{
+    struct sweep *sweep = container_of(names, struct sweep, listed);
+    bool same = sweep->object && strcmp(name->name, sweep->object->row.key) == 0;
+    if (!same || sweep->id_count == SWEEP_IDS_MAX || name->time_s == INT64_MIN) return ERR_NONE;
+    sweep->started_s[sweep->id_count] = name->time_s;
+    memcpy(sweep->ids[sweep->id_count++], name->upload_id, sizeof name->upload_id);
+    return ERR_NONE;
+}
+
+static void sweep_on_begin(struct xml *xml)
+{
+    struct sweep *sweep = container_of(xml, struct sweep, listed.xml);
+    sweep->id_count = 0; /* of a reply that broke */
+}
+
+void sweep_init(struct sweep *sweep, struct core *core, const struct sweep_place *place)
+{
+    memset(sweep, 0, sizeof *sweep);
+    sweep->core = core;
+    sweep->place = *place;
+    list_init(&sweep->queue);
+    op_init(&sweep->step, sweep_on_step);
+    op_init(&sweep->over, sweep_on_over);
+    request_init(&sweep->request, place->client);
+    xml_names_init(&sweep->listed, sweep_on_name, sweep_on_begin);
+}
+
+void sweep_fini(struct sweep *sweep)
+{
+    CHECK(!machine_is_running(&sweep->machine));
+    xml_fini(&sweep->listed.xml);
+    request_fini(&sweep->request);
+}
+
+void sweep_start(struct sweep *sweep, struct past_object *object, struct op *op)
+{
+    CHECK(!object->taken && !object->owner);
+    op_begin(op);
+    object->taken = true;
+    object->owner = op;
+    list_push(&sweep->queue, &object->link);
+    if (machine_is_running(&sweep->machine)) return;
+    sweep->cancelled = false;
+    machine_start(&sweep->machine, &sweep_kind, sweep->core, &sweep->over);
+}
+
+void sweep_cancel(struct sweep *sweep)
+{
+    if (!machine_is_running(&sweep->machine)) return;
+    sweep->cancelled = true;
+    request_cancel(&sweep->request);
+}
+
+static uint32_t sweep_take(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    struct link *link = list_pop(&sweep->queue);
+    if (!link) return MACHINE_END;
+    sweep->object = container_of(link, struct past_object, link);
+    sweep->err = sweep->cancelled ? ERR_CANCELLED : ERR_NONE;
+    sweep->id_count = sweep->rounds = 0;
+    sweep->folder_fd = AT_FDCWD;
+    const struct journal_object *row = &sweep->object->row;
+    if (sweep->err) return SWEEP_TELL;
+    if (row->temp[0]) return SWEEP_FOLDER;
+    if (!row->upload_id[0]) return SWEEP_LIST;
+    memcpy(sweep->ids[sweep->id_count++], row->upload_id, sizeof row->upload_id);
+    return SWEEP_ABORT;
+}
+
+/* --- an upload --- */
+
+static void sweep_request(struct sweep *sweep, enum request_kind kind)
+{
+    sweep->call.kind = kind;
+    sweep->call.bucket = bytes_of(sweep->place.bucket);
+    machine_begin(&sweep->machine);
+    request_start(&sweep->request, &sweep->call, &sweep->step);
+}
+
+static uint32_t sweep_list(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    struct request_call *call = &sweep->call;
+    if (sweep->rounds++ == SWEEP_ROUNDS_MAX) return SWEEP_TELL;
+    *call = (struct request_call){.query_count = 2, .xml = &sweep->listed.xml};
+    call->query[0] = (struct request_pair){BYTES("uploads"), BYTES("")};
+    call->query[1] = (struct request_pair){BYTES("prefix"), bytes_of(sweep->object->row.key)};
+    sweep_request(sweep, REQUEST_LIST_UPLOADS);
+    return SWEEP_LISTING;
+}
+
+/* Keeps those that were initiated while the process that left this object was there. */
+static uint32_t sweep_listed(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    int64_t now_s = (int64_t)(clock_wall_ns() / NS_PER_S), server_s = sweep->request.reply.date_s;
+    int64_t ahead_s = server_s == INT64_MIN ? 0 : server_s - now_s;
+    int64_t from_s = sweep->object->row.created_s + ahead_s - SWEEP_CLOCK_S;
+    int64_t until_s = sweep->place.until_s + ahead_s + SWEEP_CLOCK_S;
+    uint32_t kept = 0;
+    if (sweep->err) return SWEEP_TELL;
+    for (uint32_t i = 0; i < sweep->id_count; i++) {
+        if (sweep->started_s[i] < from_s || sweep->started_s[i] > until_s) continue;
+        if (kept != i) memcpy(sweep->ids[kept], sweep->ids[i], sizeof sweep->ids[i]);
+        kept++;
+    }
+    sweep->id_count = kept;
+    return kept > 0 ? SWEEP_ABORT : SWEEP_TELL;
+}
+
+static uint32_t sweep_abort(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    sweep->call = (struct request_call){.key = bytes_of(sweep->object->row.key), .query_count = 1};
+    sweep->call.query[0] =
+        (struct request_pair){BYTES("uploadId"), bytes_of(sweep->ids[sweep->id_count - 1])};
+    sweep_request(sweep, REQUEST_ABORT_UPLOAD);
+    return SWEEP_ABORTING;
+}
+
+static uint32_t sweep_aborted(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    if (sweep->err) return SWEEP_TELL;
+    if (!sweep->step.err) sweep->aborted++;
+    sweep->id_count--;
+    if (sweep->id_count > 0) return SWEEP_ABORT;
+    return sweep->object->row.upload_id[0] ? SWEEP_TELL : SWEEP_LIST;
+}
+
+/* --- a temporary file --- */
+
+/* Its folder first, as a descriptor: no name on the way may lead elsewhere meanwhile. */
+static uint32_t sweep_folder(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    char *temp = sweep->object->row.temp, *slash = strrchr(temp, '/');
+    sweep->name = slash ? slash + 1 : temp;
+    sweep->folder_fd = sweep->place.folder_fd;
+    if (strncmp(sweep->name, SWEEP_TEMP_MARK, strlen(SWEEP_TEMP_MARK)) != 0) return SWEEP_TELL;
+    if (!slash) return SWEEP_UNLINK;
+    *slash = '\0';
+    machine_begin(machine);
+    ring_open_resolved(machine->core->ring, sweep->place.folder_fd, temp,
+                       O_PATH | O_DIRECTORY | O_CLOEXEC, 0, sweep->place.resolve, &sweep->step);
+    return SWEEP_FOLDING;
+}
+
+static uint32_t sweep_folded(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    (void)machine;
+    if (sweep->step.err) return SWEEP_TELL;
+    sweep->folder_fd = (int)sweep->step.count;
+    return SWEEP_UNLINK;
+}
+
+static uint32_t sweep_unlink(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    machine_begin(machine);
+    ring_unlink(machine->core->ring, sweep->folder_fd, sweep->name, 0, &sweep->step);
+    return SWEEP_UNLINKING;
+}
+
+static uint32_t sweep_shut(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    if (!sweep->step.err) sweep->removed++;
+    if (sweep->folder_fd != sweep->place.folder_fd) {
+        machine_begin(machine);
+        ring_close_file(machine->core->ring, sweep->folder_fd, &sweep->step);
+    }
+    return SWEEP_SHUTTING;
+}
+
+/* --- the end of one --- */
+
+static uint32_t sweep_tell(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    struct past_object *object = sweep->object;
+    struct op *op = object->owner;
+    const char *why = object->row.temp[0] ? "" : sweep->request.why;
+    object->owner = NULL;
+    sweep->object = NULL;
+    if (sweep->name && sweep->name != object->row.temp) sweep->name[-1] = '/';
+    sweep->name = NULL;
+    if (sweep->err && sweep->err != ERR_CANCELLED) {
+        sweep->failed++;
+        log_line(
+            sweep->place.log, LOG_WARNING,
+            "warning: s3://%s/%.200s: what an earlier run left of it is still there: %s%s%.200s%s",
+            sweep->place.bucket, object->row.key, err_sentence(sweep->err), why[0] ? " (" : "", why,
+            why[0] ? ")" : "");
+    }
+    core_finish(machine->core, op, sweep->err);
+    return SWEEP_TAKE;
+}
+
+static const struct machine_row sweep_rows[SWEEP_STATE_COUNT] = {
+    [SWEEP_TAKE] = {sweep_take, 0},         [SWEEP_LIST] = {sweep_list, 0},
+    [SWEEP_LISTING] = {NULL, SWEEP_LISTED}, [SWEEP_LISTED] = {sweep_listed, 0},
+    [SWEEP_ABORT] = {sweep_abort, 0},       [SWEEP_ABORTING] = {NULL, SWEEP_ABORTED},
+    [SWEEP_ABORTED] = {sweep_aborted, 0},   [SWEEP_FOLDER] = {sweep_folder, 0},
+    [SWEEP_FOLDING] = {NULL, SWEEP_FOLDED}, [SWEEP_FOLDED] = {sweep_folded, 0},
+    [SWEEP_UNLINK] = {sweep_unlink, 0},     [SWEEP_UNLINKING] = {NULL, SWEEP_SHUT},
+    [SWEEP_SHUT] = {sweep_shut, 0},         [SWEEP_SHUTTING] = {NULL, SWEEP_TELL},
+    [SWEEP_TELL] = {sweep_tell, 0},
+};
+
+static const struct machine_kind sweep_kind = {
+    .trace = {"sweep", sweep_state_names, SWEEP_STATE_COUNT},
+    .rows = sweep_rows,
+    .on_error = SWEEP_TAKE, /* no failure is the machine's own */
+};

@@ -1,0 +1,67 @@
+#include "s3/traffic.h"
+
+#include "s3/client.h"
+
+struct traffic_sum {
+    uint64_t delivered_bytes, sent_bytes, resent_bytes, rtt_ns;
+};
+
+static void traffic_on_conn(struct conn *conn, void *context)
+{
+    struct traffic_sum *sum = context;
+    struct ring_tcp_info *seen = &conn->seen;
+    struct ring_tcp_info info = {0};
+
+    if (ring_socket_info(conn->stream->core->ring, conn->stream->fd, &info)) return;
+    sum->delivered_bytes += info.bytes_acked - seen->bytes_acked;
+    sum->delivered_bytes += info.bytes_received - seen->bytes_received;
+    sum->sent_bytes += info.bytes_sent - seen->bytes_sent;
+    sum->resent_bytes += info.bytes_retransmitted - seen->bytes_retransmitted;
+    if (info.rtt_min_ns > 0 && (sum->rtt_ns == 0 || info.rtt_min_ns < sum->rtt_ns))
+        sum->rtt_ns = info.rtt_min_ns;
+    *seen = info;
+}
+
+void traffic_look(struct traffic *traffic, struct client *client)
+{
+    struct traffic_sum sum = {0};
+
+    client_each(client, traffic_on_conn, &sum);
+    meter_add(&traffic->delivered_bytes, sum.delivered_bytes);
+    meter_add(&traffic->sent_bytes, sum.sent_bytes);
+    meter_add(&traffic->resent_bytes, sum.resent_bytes);
+    meter_set(&traffic->rtt_ns, sum.rtt_ns);
+}
+
+void traffic_on_answer(struct traffic *traffic, uint32_t prefix, uint64_t answer_ns)
+{
+    meter_add(&traffic->requests, 1);
+    meter_add(&traffic->answer_ns, answer_ns);
+    if (!traffic->cells) return;
+    meter_add(&traffic->cells[prefix].answered, 1);
+    meter_add(&traffic->cells[prefix].answer_ns, answer_ns);
+}
+
+void traffic_on_failure(struct traffic *traffic, uint32_t prefix, enum err err)
+{
+    if (err_class(err) == ERR_CLASS_SLOW) {
+        meter_add(&traffic->refusals, 1);
+        if (traffic->cells) meter_add(&traffic->cells[prefix].refused, 1);
+    }
+    if (err == ERR_TIMEOUT || err == ERR_STALLED) meter_add(&traffic->timeouts, 1);
+}
+
+void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals, uint64_t *rtt_ns)
+{
+    uint64_t mine_ns = meter_read(&traffic->rtt_ns);
+
+    totals->delivered_bytes += meter_read(&traffic->delivered_bytes);
+    totals->sent_bytes += meter_read(&traffic->sent_bytes);
+    totals->resent_bytes += meter_read(&traffic->resent_bytes);
+    totals->busy_ns += meter_read(&traffic->busy_ns);
+    totals->requests += meter_read(&traffic->requests);
+    totals->answer_ns += meter_read(&traffic->answer_ns);
+    totals->refusals += meter_read(&traffic->refusals);
+    totals->timeouts += meter_read(&traffic->timeouts);
+    if (mine_ns > 0 && (*rtt_ns == 0 || mine_ns < *rtt_ns)) *rtt_ns = mine_ns;
+}

@@ -1,0 +1,36 @@
+/* traffic: what one core's requests to one endpoint have moved and met: sums that only grow, read
+ * by the controller of that endpoint (sched/flow) from the home core.
+ *
+ * Bytes are TCP's own (TCP_INFO): a send is whole or not at all in our world, a part of many MiB,
+ * so only the kernel knows what has come through meanwhile. Acknowledged bytes count for uploads
+ * and received ones for downloads; whatever the direction, the other is heads only, so both are
+ * added. A connection's last bytes are missed when it closes between two looks: less than a tick's
+ * worth. */
+#ifndef S3_TRAFFIC_H
+#define S3_TRAFFIC_H
+
+#include "core/err.h"
+#include "core/meter.h"
+#include "sched/prefixes.h"
+#include "sched/sample.h"
+
+struct client;
+
+struct traffic {
+    struct meter delivered_bytes, sent_bytes, resent_bytes;
+    struct meter busy_ns; /* by the mover: request-ns in flight, sched/flow.h says how they count */
+    struct meter requests, answer_ns; /* done; from the last byte sent to the reply's first */
+    struct meter refusals, timeouts;
+    struct prefixes_cell *cells; /* the same by prefix; NULL: nobody asks */
+    struct meter rtt_ns;         /* the least of the last look; 0: nothing was in use */
+};
+
+/* Each connection in use is looked at: 0.3 µs each. */
+void traffic_look(struct traffic *traffic, struct client *client);
+/* A request was answered, and well: what is refused is refused at once. */
+void traffic_on_answer(struct traffic *traffic, uint32_t prefix, uint64_t answer_ns);
+void traffic_on_failure(struct traffic *traffic, uint32_t prefix, enum err err); /* of an attempt */
+/* From any thread. *rtt_ns becomes the least, where there is one. */
+void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals, uint64_t *rtt_ns);
+
+#endif

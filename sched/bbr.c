@@ -1,0 +1,261 @@
+#include "sched/bbr.h"
+
+#include <math.h>
+
+static const struct bbr_row { /* in the order of enum bbr_state */
+    const char *name;
+    double gain;
+} bbr_table[] = {
+    {"startup", 2.0}, {"drain", 1.0}, {"cruise", 1.0},
+    {"up", 1.25},     {"down", 0.9},  {"probe rtt", 0.75},
+};
+
+static struct bbr *bbr_of(struct cc *cc)
+{
+    return container_of(cc, struct bbr, cc);
+}
+
+double bbr_rate(const struct bbr *bbr)
+{
+    return window_value(&bbr->rate);
+}
+
+double bbr_slowness(const struct bbr *bbr)
+{
+    return window_value(&bbr->slowness);
+}
+
+double bbr_bdp(const struct bbr *bbr)
+{
+    return bbr_rate(bbr) * bbr_slowness(bbr) / (double)NS_PER_S;
+}
+
+static void bbr_enter(struct bbr *bbr, enum bbr_state state)
+{
+    bbr->state = state;
+    bbr->cc.state = bbr_table[state].name;
+    bbr->rounds_here = 0;
+    if (state == BBR_CRUISE) {
+        bbr->cruise_rate_sum = 0;
+        bbr->cruise_rates = 0;
+    }
+}
+
+/* --- the model --- */
+
+static void bbr_learn(struct bbr *bbr, const struct sample *sample)
+{
+    double slowness = sample_slowness(sample);
+
+    if (sample->app_limited) { /* the model does not even age */
+        if (sample->rate_bytes_per_s > bbr_rate(bbr))
+            window_add(&bbr->rate, bbr->round, sample->rate_bytes_per_s);
+        bbr->slowness_at_ns += sample->interval_ns; /* a time in which nothing could be learnt */
+        return;
+    }
+    bbr->round++;
+    if (slowness <= 0) return;
+    if (window_is_empty(&bbr->slowness) || slowness <= BBR_SLOWNESS_NEAR * bbr_slowness(bbr))
+        bbr->slowness_at_ns = sample->now_ns;
+    window_add(&bbr->rate, bbr->round, sample->rate_bytes_per_s);
+    window_add(&bbr->slowness, bbr->round, slowness);
+}
+
+/* The least slowness holds until it is measured anew: what was seen with more in flight says
+ * nothing about it. */
+static void bbr_relearn_slowness(struct bbr *bbr, const struct sample *sample)
+{
+    double slowness = sample_slowness(sample);
+
+    if (slowness <= 0) return;
+    window_reset(&bbr->slowness);
+    window_add(&bbr->slowness, bbr->round, slowness);
+    bbr->slowness_at_ns = sample->now_ns;
+}
+
+/* --- the states: each returns the next --- */
+
+static enum bbr_state bbr_startup(struct bbr *bbr, const struct sample *sample)
+{
+    if (bbr->lost) return BBR_DOWN;
+    if (sample->app_limited) return BBR_STARTUP;
+    if (sample->rate_bytes_per_s >= BBR_GROWTH * bbr->full_rate) {
+        bbr->full_rate = sample->rate_bytes_per_s;
+        bbr->full_rounds = 0;
+    } else {
+        bbr->full_rounds++;
+    }
+    bool full = bbr->full_rounds >= BBR_FULL_ROUNDS ||
+                (bbr->full_rounds > 0 && sample->resent_share > BBR_RESENT_SHARE);
+    if (full || (bbr->full_rounds > 0 && bbr->cc.window >= bbr->cc.limits.max)) return BBR_DRAIN;
+    return BBR_STARTUP;
+}
+
+static enum bbr_state bbr_drain(struct bbr *bbr, const struct sample *sample)
+{
+    bool drained =
+        sample->load <= BBR_LOAD_NEAR * bbr_bdp(bbr) || bbr->rounds_here > BBR_DRAIN_ROUNDS;
+    return drained ? BBR_CRUISE : BBR_DRAIN;
+}
+
+/* The first round may still be the state before. */
+static enum bbr_state bbr_cruise(struct bbr *bbr, const struct sample *sample)
+{
+    if (bbr->lost) return BBR_DOWN;
+    if (sample->app_limited || bbr->rounds_here < 2) return BBR_CRUISE;
+    if (change_add(&bbr->change, log(fmax(sample->rate_bytes_per_s, 1)))) {
+        cc_on_change(&bbr->cc);
+        return bbr->state;
+    }
+    bbr->cruise_rate_sum += sample->rate_bytes_per_s;
+    bbr->cruise_rates++;
+    if (sample->now_ns - bbr->slowness_at_ns > BBR_SLOWNESS_NS) return BBR_PROBE_RTT;
+    if (bbr->cruise_rates < bbr->cruise_rounds) return BBR_CRUISE;
+    bbr->before_rate = bbr->cruise_rate_sum / bbr->cruise_rates;
+    return BBR_UP;
+}
+
+/* The first round brings the new requests up to speed, the second is compared. */
+static enum bbr_state bbr_up(struct bbr *bbr, const struct sample *sample)
+{
+    if (bbr->lost) { /* it was too much: the next time later */
+        bbr->cruise_rounds = (uint32_t)min_u64(2 * bbr->cruise_rounds, BBR_CRUISE_ROUNDS_MAX);
+        return BBR_DOWN;
+    }
+    if (sample->app_limited) return BBR_CRUISE;
+    if (bbr->rounds_here >= 2) bbr->cruise_rounds = BBR_CRUISE_ROUNDS;
+    if (bbr->ceiling > 0) bbr->ceiling = fmax(bbr->ceiling, bbr->cc.window);
+    if (bbr->rounds_here < 2) return BBR_UP;
+    if (sample->rate_bytes_per_s < BBR_UP_MORE * bbr->before_rate) return BBR_DOWN;
+    bbr->before_rate = sample->rate_bytes_per_s;
+    bbr->rounds_here = 0;
+    return BBR_UP;
+}
+
+/* Until what was more has ended; and, while fewer bring as much, ever fewer. */
+static enum bbr_state bbr_down(struct bbr *bbr, const struct sample *sample)
+{
+    if (bbr->lost) return BBR_DOWN;
+    bool drained = sample->load <= BBR_LOAD_NEAR * bbr->cc.window;
+    if (sample->app_limited || bbr->rounds_here > BBR_DRAIN_ROUNDS) return BBR_CRUISE;
+    if (!drained) return BBR_DOWN;
+    if (sample->rate_bytes_per_s > BBR_UP_MORE * bbr->before_rate && bbr->before_rate > 0) {
+        cc_on_change(&bbr->cc); /* more with fewer */
+        return bbr->state;
+    }
+    if (bbr->ceiling > 0 || sample->rate_bytes_per_s < BBR_DOWN_LESS * bbr->before_rate)
+        return BBR_CRUISE;
+    bbr->rounds_here = 0;
+    return BBR_DOWN;
+}
+
+static enum bbr_state bbr_probe_rtt(struct bbr *bbr, const struct sample *sample)
+{
+    if (bbr->rounds_here < 2) return BBR_PROBE_RTT;
+    bbr_relearn_slowness(bbr, sample);
+    return BBR_CRUISE;
+}
+
+static enum bbr_state (*const bbr_rows[])(struct bbr *bbr, const struct sample *sample) = {
+    bbr_startup, bbr_drain, bbr_cruise, bbr_up, bbr_down, bbr_probe_rtt,
+};
+
+/* --- the window --- */
+
+static void bbr_on_refusal(struct bbr *bbr, const struct sample *sample)
+{
+    double held = fmin(bbr->cc.window, fmax(sample->load, bbr->cc.limits.min));
+
+    bbr->ceiling = fmax(BBR_LOSS_BETA * held, bbr->cc.limits.min);
+}
+
+static const char *bbr_why(const struct bbr *bbr)
+{
+    if (bbr->lost) return "requests were refused or lost";
+    switch (bbr->state) {
+    case BBR_STARTUP: return "startup: the rate still grows";
+    case BBR_DRAIN: return "the path is full: what queues is let out";
+    case BBR_CRUISE: return "the fewest with which the path was full";
+    case BBR_UP: return "probing for more";
+    case BBR_DOWN: return "probing with less";
+    default: return "probing for the least time of a request";
+    }
+}
+
+static void bbr_set_window(struct bbr *bbr)
+{
+    double window = bbr_table[bbr->state].gain * bbr_bdp(bbr);
+
+    if (window_is_empty(&bbr->slowness)) window = bbr->cc.window;
+    if (bbr->state == BBR_STARTUP) window = fmax(window, bbr->cc.window);
+    if (bbr->ceiling > 0) {
+        double probing = bbr->state == BBR_UP ? bbr_table[BBR_UP].gain : 1;
+        window = fmin(window, probing * bbr->ceiling);
+    }
+    cc_set(&bbr->cc, window, bbr_why(bbr));
+    if (bbr->state != BBR_CRUISE) return;
+    if (fabs(bbr->cc.window - bbr->cruise_window) > BBR_CRUISE_DRIFT * bbr->cc.window) {
+        bbr->cruise_window = bbr->cc.window; /* a rate that is another by our own doing */
+        change_init(&bbr->change);
+    }
+}
+
+static void bbr_on_sample(struct cc *cc, const struct sample *sample)
+{
+    struct bbr *bbr = bbr_of(cc);
+    enum bbr_state next;
+
+    if (!bbr->started) {
+        bbr->started = true;
+        bbr->slowness_at_ns = sample->now_ns;
+    }
+    bool is_short = sample->rtt_ns + sample->answer_ns < BBR_SHORT_NS;
+    if (is_short && !bbr->starts_anyway && bbr->state == BBR_STARTUP) bbr_enter(bbr, BBR_CRUISE);
+    bbr->is_short = is_short;
+    bbr->lost = cc_is_loss(cc, sample);
+    bbr_learn(bbr, sample);
+    if (bbr->lost) bbr_on_refusal(bbr, sample);
+    bbr->rounds_here++;
+    next = bbr_rows[bbr->state](bbr, sample);
+    if (next != bbr->state) bbr_enter(bbr, next);
+    bbr_set_window(bbr);
+}
+
+static void bbr_forget(struct bbr *bbr)
+{
+    window_reset(&bbr->rate);
+    window_reset(&bbr->slowness);
+    bbr->full_rate = 0;
+    bbr->full_rounds = 0;
+    bbr->cruise_rounds = BBR_CRUISE_ROUNDS;
+    change_init(&bbr->change);
+}
+
+void bbr_start_up(struct bbr *bbr)
+{
+    bbr_forget(bbr);
+    bbr->starts_anyway = true;
+    bbr_enter(bbr, BBR_STARTUP);
+}
+
+static void bbr_on_change(struct cc *cc)
+{
+    struct bbr *bbr = bbr_of(cc);
+
+    bbr_forget(bbr);
+    bbr->starts_anyway = false;
+    bbr_enter(bbr, bbr->is_short ? BBR_CRUISE : BBR_STARTUP);
+}
+
+static const struct cc_kind bbr_kind = {
+    .name = "bbr", .on_sample = bbr_on_sample, .on_change = bbr_on_change};
+
+void bbr_init(struct bbr *bbr, const struct cc_limits *limits)
+{
+    *bbr = (struct bbr){.cruise_rounds = BBR_CRUISE_ROUNDS};
+    cc_init(&bbr->cc, &bbr_kind, limits);
+    window_init(&bbr->rate, WINDOW_GREATEST, BBR_RATE_ROUNDS);
+    window_init(&bbr->slowness, WINDOW_LEAST, BBR_RATE_ROUNDS);
+    change_init(&bbr->change);
+    bbr_enter(bbr, BBR_STARTUP);
+}

@@ -1,0 +1,82 @@
+/* bbr: BBR's model of a path, lifted from packets to requests. Pure.
+ *
+ *     BtlBw  = the greatest rate of the last BBR_RATE_ROUNDS rounds, bytes/s
+ *     slow   = the least slowness of the last BBR_SLOWNESS_NS, request-s a byte: BBR's RTprop. It
+ *            has
+ *              the round trip, the server's time and a connection's own speed in it
+ *     BDP    = BtlBw × slow, in requests: the fewest with which the path was seen full
+ *     window = gain × BDP
+ *
+ *     STARTUP ──(3 rounds without 25 % more, or a loss)──► DRAIN ──(load ≤ BDP)──► CRUISE
+ *     CRUISE ──(BBR_CRUISE_ROUNDS)──► UP ──(more came: again)──► UP
+ *     UP ──(no more came, or a loss)──► DOWN ──(fewer brought as much: again)──► DOWN ──► CRUISE
+ *     CRUISE ──(slow was not seen again for BBR_SLOWNESS_NS)──► PROBE_RTT ──► CRUISE
+ *
+ *     gains: STARTUP 2 · DRAIN 1 · CRUISE 1 · UP 1.25 · DOWN 0.9 · PROBE_RTT 0.75
+ *
+ * As draft-ietf-ccwg-bbr (BBRv3), but for what follows from requests: no pacing rate (the kernel
+ * paces a connection, sched/pace the machine), so that the window alone has the gains, and CRUISE
+ * keeps to the BDP instead of 2 × it: what is more only queues, and turns staged bytes cold.
+ * PROBE_RTT keeps 0.75, since requests are few. A window that the server refused is a ceiling:
+ * 0.7 × it, raised again by UP; round trips and packet losses are the kernel's. App-limited rounds
+ * raise BtlBw, and never lower the model.
+ *
+ * A rate that changes in CRUISE by more than its noise (sched/change) makes all that was measured
+ * void: STARTUP again, from the present window.
+ *
+ * A path shorter than BBR_SHORT_NS begins in CRUISE: there the kernel's windows open within
+ * milliseconds, one connection may fill it, and doubling would only cost CPU. UP finds what is
+ * missing, as fast as it is there.
+ *
+ * Reference: https://datatracker.ietf.org/doc/draft-ietf-ccwg-bbr/ */
+#ifndef SCHED_BBR_H
+#define SCHED_BBR_H
+
+#include "sched/cc.h"
+#include "sched/change.h"
+#include "sched/window.h"
+
+#define BBR_GROWTH            1.25 /* BBR: less in BBR_FULL_ROUNDS rounds is a full pipe */
+#define BBR_FULL_ROUNDS       3u
+#define BBR_RATE_ROUNDS       24u             /* two cycles and what UP repeats */
+#define BBR_SLOWNESS_NS       (10 * NS_PER_S) /* as long as BBR keeps RTprop */
+#define BBR_CRUISE_ROUNDS     6u
+#define BBR_CRUISE_ROUNDS_MAX 96u /* doubled by each UP that was refused */
+#define BBR_CRUISE_DRIFT      0.05
+#define BBR_DRAIN_ROUNDS      4u   /* at most: large requests end late */
+#define BBR_UP_MORE           1.06 /* a quarter of what UP adds: then the path was not full */
+#define BBR_DOWN_LESS         0.97 /* a third of what DOWN takes away: then the path is not full */
+#define BBR_LOAD_NEAR         1.05 /* drained, as good as */
+#define BBR_SLOWNESS_NEAR     1.05 /* as good as seen again: samples are noisy */
+#define BBR_LOSS_BETA         0.7
+#define BBR_RESENT_SHARE      0.02 /* of bytes: BBR's bound; ends STARTUP, moves nothing else */
+#define BBR_SHORT_NS          (5 * NS_PER_MS)
+
+enum bbr_state { BBR_STARTUP, BBR_DRAIN, BBR_CRUISE, BBR_UP, BBR_DOWN, BBR_PROBE_RTT };
+
+struct bbr {
+    struct cc cc;
+    enum bbr_state state;
+    /* private */
+    struct window rate, slowness;
+    uint64_t round;          /* counts samples */
+    uint64_t slowness_at_ns; /* when the least was last seen, nearly */
+    uint32_t rounds_here;    /* in this state */
+    uint32_t full_rounds;    /* of STARTUP without growth */
+    double full_rate;        /* that growth is measured from */
+    double before_rate;      /* UP: the mean of the cruise before it */
+    double cruise_rate_sum;
+    uint32_t cruise_rates, cruise_rounds; /* that are in the sum; until UP */
+    double cruise_window;
+    double ceiling;       /* requests; 0: never refused */
+    struct change change; /* of the rate in CRUISE */
+    bool started, is_short, starts_anyway, lost;
+};
+
+void bbr_init(struct bbr *bbr, const struct cc_limits *limits);
+void bbr_start_up(struct bbr *bbr);     /* anew, from the present window, on a short path as well */
+double bbr_rate(const struct bbr *bbr); /* BtlBw, bytes/s; 0: no sample yet */
+double bbr_slowness(const struct bbr *bbr); /* request-ns a byte */
+double bbr_bdp(const struct bbr *bbr);      /* requests */
+
+#endif

@@ -1,0 +1,35 @@
+/* change: has the level of a noisy series changed? Two-sided CUSUM over the innovations of a local
+ * level. Pure.
+ *
+ *     ν = x − level,  level ← level + ν / CHANGE_MEMORY,  σ² ← σ² + (ν² − σ²) / CHANGE_MEMORY
+ *     up   ← max(0, up   + ν/σ − k),   down ← max(0, down − ν/σ − k);   changed when one exceeds h
+ *
+ * k = 0.5 σ and h = 5 σ: a shift by one σ is found in about ten samples, and without one an alarm
+ * comes once in about 500. One sample counts for at most CHANGE_STEP_MAX, so that a single outlier
+ * is none. The value is a logarithm of what is watched, so that σ is a share of it.
+ * Reference: E. S. Page, Continuous inspection schemes, Biometrika 41 (1954) */
+#ifndef SCHED_CHANGE_H
+#define SCHED_CHANGE_H
+
+#include "core/base.h"
+
+#define CHANGE_K           0.5
+#define CHANGE_H           5.0
+#define CHANGE_STEP_MAX    4.0  /* of σ: two in a row are a change */
+#define CHANGE_MEMORY      8    /* samples: about a cycle of what watches */
+#define CHANGE_LEARN       4u   /* samples before anything is judged */
+#define CHANGE_SIGMA_MIN   0.04 /* a steadier rate than 4 % is luck */
+#define CHANGE_SIGMA_FIRST 0.08 /* what is believed before it is known */
+
+struct change {
+    double level;
+    /* private */
+    double variance, up, down;
+    uint32_t count;
+};
+
+void change_init(struct change *change);
+/* −1 it fell, 1 it rose, 0 neither. After a change it begins anew. */
+int change_add(struct change *change, double value);
+
+#endif

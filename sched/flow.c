@@ -1,0 +1,86 @@
+#include "sched/flow.h"
+
+#include <math.h>
+
+#include "core/check.h"
+
+void flow_init(struct flow *flow, enum flow_kind kind, const struct cc_limits *limits)
+{
+    *flow = (struct flow){.has_seen = false};
+    CHECK(1 <= limits->min && limits->min <= limits->start && limits->start <= limits->max);
+    switch (kind) {
+    case FLOW_AUTO: tune_init(&flow->u.tune, limits); break;
+    case FLOW_BBR: bbr_init(&flow->u.bbr, limits); break;
+    case FLOW_CUBIC: cubic_init(&flow->u.cubic, limits); break;
+    case FLOW_FIXED: fixed_init(&flow->u.fixed, limits); break;
+    }
+    sampler_init(&flow->sampler);
+    rtt_init(&flow->answer, FLOW_RTT_NS);
+    window_init(&flow->rtt_least, WINDOW_LEAST, FLOW_RTT_NS);
+    flow->window = (uint32_t)lround(flow->u.cc.window);
+}
+
+static void flow_learn_times(struct flow *flow, uint64_t now_ns, const struct sample_totals *totals,
+                             uint64_t rtt_ns)
+{
+    uint64_t requests = totals->requests - flow->seen.requests;
+    uint64_t answer_ns = totals->answer_ns - flow->seen.answer_ns;
+
+    if (rtt_ns > 0) window_add(&flow->rtt_least, now_ns, (double)rtt_ns);
+    if (flow->has_seen && requests > 0) rtt_add(&flow->answer, now_ns, answer_ns / requests + 1);
+    flow->seen = *totals;
+    flow->has_seen = true;
+}
+
+static bool flow_decide(struct flow *flow, const struct sample *sample)
+{
+    uint32_t before = flow->window;
+
+    cc_on_sample(&flow->u.cc, sample);
+    flow->window = (uint32_t)lround(flow->u.cc.window);
+    if (flow->window == before) return false;
+    flow->decision = (struct flow_decision){.now_ns = sample->now_ns,
+                                            .before = before,
+                                            .after = flow->window,
+                                            .state = flow->u.cc.state,
+                                            .why = flow->u.cc.why,
+                                            .sample = *sample};
+    return true;
+}
+
+bool flow_tick(struct flow *flow, uint64_t now_ns, const struct sample_totals *totals,
+               uint64_t rtt_ns)
+{
+    struct sample sample;
+
+    flow_learn_times(flow, now_ns, totals, rtt_ns);
+    uint64_t answer_ns = rtt_least_ns(&flow->answer);
+    uint64_t round_ns = sample_round_ns(flow_rtt_ns(flow), answer_ns);
+    if (!sampler_tick(&flow->sampler, now_ns, totals, flow->window, round_ns, &sample))
+        return false;
+    sample.rtt_ns = flow_rtt_ns(flow);
+    sample.answer_ns = answer_ns;
+    flow->sample = sample;
+    return flow_decide(flow, &sample);
+}
+
+uint32_t flow_window(const struct flow *flow)
+{
+    return flow->window;
+}
+
+const char *flow_name(const struct flow *flow)
+{
+    return flow->u.cc.kind->name;
+}
+
+uint64_t flow_rtt_ns(const struct flow *flow)
+{
+    return (uint64_t)window_value(&flow->rtt_least);
+}
+
+uint32_t flow_share(uint32_t window, uint32_t index, uint32_t count)
+{
+    uint32_t share = window / count + (index < window % count);
+    return share > 0 ? share : 1;
+}

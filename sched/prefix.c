@@ -1,0 +1,153 @@
+#include "sched/prefix.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/check.h"
+
+void prefix_init(struct prefix *prefix, uint64_t now_ns)
+{
+    *prefix = (struct prefix){
+        .weight = 1, .why = "start", .tokens_ns = now_ns, .hold_ns = PREFIX_HOLD_NS};
+}
+
+/* --- tokens --- */
+
+static void prefix_refill(struct prefix *prefix, uint64_t now_ns)
+{
+    double passed_s = (double)(now_ns - prefix->tokens_ns) / (double)NS_PER_S;
+    double most = fmax(1, prefix->rate_per_s * PREFIX_BURST_S);
+
+    prefix->tokens = fmin(most, prefix->tokens + passed_s * prefix->rate_per_s);
+    prefix->tokens_ns = now_ns;
+}
+
+bool prefix_may_go(struct prefix *prefix, uint64_t now_ns)
+{
+    if (prefix->window > 0 && prefix->in_flight >= floor(prefix->window)) {
+        prefix->window_bound = true;
+        return false;
+    }
+    if (prefix->rate_per_s <= 0) return true;
+    prefix_refill(prefix, now_ns);
+    if (prefix->tokens >= 1) return true;
+    prefix->rate_bound = true;
+    return false;
+}
+
+void prefix_on_go(struct prefix *prefix)
+{
+    prefix->in_flight++;
+    if (prefix->in_flight > prefix->flight_most) prefix->flight_most = prefix->in_flight;
+    if (prefix->rate_per_s > 0) prefix->tokens--;
+}
+
+void prefix_on_back(struct prefix *prefix)
+{
+    CHECK(prefix->in_flight > 0);
+    prefix->in_flight--;
+}
+
+/* --- rounds --- */
+
+static double prefix_answered_per_s(const struct prefix *prefix, uint64_t interval_ns)
+{
+    double sum = 0;
+
+    for (uint32_t i = 0; i < prefix->known; i++)
+        sum += prefix->answered[(prefix->round + PREFIX_HISTORY - i) % PREFIX_HISTORY];
+    return sum * (double)NS_PER_S / ((double)interval_ns * prefix->known);
+}
+
+static void prefix_hold(struct prefix *prefix, uint64_t now_ns)
+{
+    if (prefix->state == PREFIX_PROBING)
+        prefix->hold_ns = min_u64(2 * prefix->hold_ns, PREFIX_HOLD_NS_MAX);
+    prefix->state = PREFIX_HELD;
+    prefix->held_until_ns = now_ns + prefix->hold_ns;
+    prefix->echo = PREFIX_ECHO_ROUNDS;
+    prefix->steady = prefix->loose = 0;
+}
+
+static bool prefix_on_loss(struct prefix *prefix, const struct prefix_round *round)
+{
+    double answered_per_s = prefix_answered_per_s(prefix, round->interval_ns);
+
+    if (round->common && ++prefix->common < PREFIX_COMMON_ROUNDS) return false;
+    if (prefix->echo > 0 || prefix->known < PREFIX_KNOWN_MIN) return false;
+    double rate = fmax(PREFIX_RATE_BETA * answered_per_s, PREFIX_RATE_MIN);
+    if (prefix->rate_per_s > 0) rate = fmin(rate, PREFIX_RATE_BETA * prefix->rate_per_s);
+    prefix->rate_per_s = fmax(rate, PREFIX_RATE_MIN);
+    if (!round->common) prefix->window = fmax(1, PREFIX_WINDOW_BETA * prefix->flight_most);
+    prefix->why = round->common
+                      ? "the server refuses all prefixes, and fewer in flight did not help"
+                      : "requests to this prefix were refused";
+    prefix_hold(prefix, round->now_ns);
+    return true;
+}
+
+static bool prefix_free(struct prefix *prefix)
+{
+    prefix->state = PREFIX_FREE;
+    prefix->window = prefix->rate_per_s = 0;
+    prefix->hold_ns = PREFIX_HOLD_NS;
+    prefix->why = "its limits were not reached for long";
+    return true;
+}
+
+/* A second's growth, by how long nothing was refused. */
+static double prefix_growth(const struct prefix *prefix)
+{
+    static const double steps[] = {0.01, 0.03, 0.25};
+
+    return steps[min_u64(prefix->steady / PREFIX_STEP_ROUNDS, ARRAY_COUNT(steps) - 1)];
+}
+
+/* Growth only where the limit was felt: what was not tried says nothing. */
+static bool prefix_grow(struct prefix *prefix, const struct prefix_round *round)
+{
+    double interval_s = (double)round->interval_ns / (double)NS_PER_S;
+    bool bound = prefix->rate_bound || prefix->window_bound;
+
+    if (prefix->window > 0 && prefix->window_bound) prefix->window++;
+    if (prefix->state == PREFIX_HELD) {
+        if (round->now_ns >= prefix->held_until_ns) prefix->state = PREFIX_PROBING;
+        return false;
+    }
+    prefix->loose = bound ? 0 : prefix->loose + 1;
+    if (prefix->loose >= PREFIX_LOOSE_ROUNDS) return prefix_free(prefix);
+    if (!prefix->rate_bound) return false;
+    prefix->steady++;
+    prefix->rate_per_s += prefix_growth(prefix) * interval_s * prefix->rate_per_s;
+    if (prefix->steady > 2 * PREFIX_STEP_ROUNDS) prefix->hold_ns = PREFIX_HOLD_NS;
+    return false;
+}
+
+/* A round in which nothing was in flight says nothing of the server. */
+static void prefix_remember(struct prefix *prefix, const struct prefix_round *round)
+{
+    bool idle = prefix->flight_most == 0 && round->answered == 0 && round->refused == 0;
+
+    prefix->round = (prefix->round + 1) % PREFIX_HISTORY;
+    prefix->answered[prefix->round] = round->answered;
+    prefix->known = idle ? 0 : (uint32_t)min_u64(prefix->known + 1, PREFIX_HISTORY);
+}
+
+bool prefix_on_round(struct prefix *prefix, const struct prefix_round *round)
+{
+    bool news = false;
+
+    CHECK(round->interval_ns > 0);
+    prefix_remember(prefix, round);
+    if (prefix->echo > 0) prefix->echo--;
+    if (round->refused > 0)
+        news = prefix_on_loss(prefix, round);
+    else
+        prefix->common = 0;
+    if (round->refused == 0 && prefix->state != PREFIX_FREE) news = prefix_grow(prefix, round);
+    if (prefix->rate_per_s > 0) /* they come again, unasked */
+        prefix->tokens = fmax(prefix->tokens - round->refused, -prefix->rate_per_s);
+    prefix->rate_bound = prefix->window_bound = false;
+    prefix->flight_most = prefix->in_flight;
+    return news;
+}

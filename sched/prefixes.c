@@ -1,0 +1,203 @@
+#include "sched/prefixes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/check.h"
+
+#define PREFIXES_PLACES (2 * PREFIXES_MAX) /* half empty, so that a search is short */
+
+/* FNV-1a: names differ early and late, and nobody attacks with them. */
+static uint64_t prefixes_hash(struct bytes name)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+
+    for (size_t i = 0; i < name.count; i++)
+        hash = (hash ^ (uint8_t)name.data[i]) * 0x100000001b3;
+    return hash;
+}
+
+static uint16_t prefixes_add(struct prefixes *prefixes, struct bytes name, uint64_t hash,
+                             uint64_t now_ns)
+{
+    struct prefixes_entry *entry = &prefixes->entries[prefixes->count];
+
+    prefix_init(&entry->prefix, now_ns);
+    entry->hash = hash;
+    snprintf(entry->name, sizeof entry->name, "%.*s", (int)name.count, (const char *)name.data);
+    return (uint16_t)prefixes->count++;
+}
+
+enum err prefixes_open(struct prefixes *prefixes, enum prefixes_kind kind, uint64_t now_ns)
+{
+    *prefixes = (struct prefixes){.kind = kind};
+    prefixes->entries = calloc(PREFIXES_MAX, sizeof *prefixes->entries);
+    prefixes->places = calloc(PREFIXES_PLACES, sizeof *prefixes->places);
+    if (!prefixes->entries || !prefixes->places) return ERR_NO_MEMORY;
+    (void)prefixes_add(prefixes, BYTES(""), 0, now_ns);
+    return ERR_NONE;
+}
+
+void prefixes_close(struct prefixes *prefixes)
+{
+    free(prefixes->entries);
+    free(prefixes->places);
+    prefixes->entries = NULL;
+    prefixes->places = NULL;
+}
+
+void prefixes_join(struct prefixes *prefixes, const struct prefixes_cell *cells)
+{
+    CHECK(prefixes->core_count < CORES_MAX);
+    prefixes->cells[prefixes->core_count++] = cells;
+}
+
+/* A place of 0 is free, since the entry of index 0 is never looked for. */
+uint16_t prefixes_find(struct prefixes *prefixes, struct bytes name, uint64_t now_ns)
+{
+    if (prefixes->kind == PREFIXES_NONE || name.count == 0) return 0;
+    uint64_t hash = prefixes_hash(name);
+    for (uint64_t at = hash;; at++) {
+        uint16_t *place = &prefixes->places[at % PREFIXES_PLACES];
+        if (*place && prefixes->entries[*place].hash == hash) return *place;
+        if (*place) continue;
+        if (prefixes->count == PREFIXES_MAX) return (uint16_t)(1 + hash % (PREFIXES_MAX - 1));
+        *place = prefixes_add(prefixes, name, hash, now_ns);
+        return *place;
+    }
+}
+
+/* --- handing out --- */
+
+bool prefixes_may_go(struct prefixes *prefixes, uint32_t index, uint32_t slots, uint64_t now_ns)
+{
+    struct prefix *prefix = &prefixes->entries[index].prefix;
+
+    if (prefixes->kind == PREFIXES_NONE || prefixes->open) return true;
+    if (prefixes->kind == PREFIXES_FAIR) return prefix_may_go(prefix, now_ns);
+    uint32_t named = prefixes->count > 1 ? prefixes->count - 1 : 1;
+    return prefix->in_flight < max_u64(slots / named, 1);
+}
+
+void prefixes_on_go(struct prefixes *prefixes, uint32_t index)
+{
+    prefix_on_go(&prefixes->entries[index].prefix);
+}
+
+void prefixes_on_back(struct prefixes *prefixes, uint32_t index)
+{
+    prefix_on_back(&prefixes->entries[index].prefix);
+}
+
+uint32_t prefixes_load(const struct prefixes *prefixes, uint32_t index)
+{
+    const struct prefixes_entry *entry = &prefixes->entries[index];
+
+    return entry->queued + entry->prefix.in_flight;
+}
+
+/* --- rounds --- */
+
+/* The mean of the first answers, then of about the last eight rounds. */
+static void prefixes_learn_service(struct prefixes_entry *entry, uint32_t answered,
+                                   uint64_t answer_ns)
+{
+    if (answered == 0) return;
+    double mean_ns = (double)answer_ns / answered;
+    if (entry->answers < PREFIXES_SERVICE_MIN) {
+        double before = entry->answers;
+        entry->service_ns = (entry->service_ns * before + (double)answer_ns) / (before + answered);
+        entry->answers += answered;
+    } else {
+        entry->service_ns += (mean_ns - entry->service_ns) / 8;
+    }
+}
+
+static void prefixes_read(const struct prefixes *prefixes, uint32_t index)
+{
+    struct prefixes_entry *entry = &prefixes->entries[index];
+    uint64_t answered = 0, refused = 0, answer_ns = 0;
+
+    for (uint32_t i = 0; i < prefixes->core_count; i++) {
+        const struct prefixes_cell *cell = &prefixes->cells[i][index];
+        answered += meter_read(&cell->answered);
+        refused += meter_read(&cell->refused);
+        answer_ns += meter_read(&cell->answer_ns);
+    }
+    entry->round_answered = (uint32_t)(answered - entry->answered);
+    entry->round_refused = (uint32_t)(refused - entry->refused);
+    prefixes_learn_service(entry, entry->round_answered, answer_ns - entry->answer_ns);
+    entry->answered = answered;
+    entry->refused = refused;
+    entry->answer_ns = answer_ns;
+}
+
+static bool prefixes_is_believed(const struct prefixes_entry *entry)
+{
+    return entry->answers >= PREFIXES_SERVICE_MIN && entry->service_ns > 0;
+}
+
+static void prefixes_weigh(const struct prefixes *prefixes)
+{
+    double sum_ns = 0, count = 0;
+
+    for (uint32_t i = 0; i < prefixes->count; i++) {
+        if (!prefixes_is_believed(&prefixes->entries[i])) continue;
+        sum_ns += prefixes->entries[i].service_ns;
+        count++;
+    }
+    for (uint32_t i = 0; i < prefixes->count && count > 1; i++) {
+        struct prefixes_entry *entry = &prefixes->entries[i];
+        if (!prefixes_is_believed(entry)) continue;
+        double weight = sum_ns / count / entry->service_ns;
+        weight = fmin(fmax(weight, PREFIXES_WEIGHT_MIN), PREFIXES_WEIGHT_MAX);
+        if (fabs(weight / entry->prefix.weight - 1) > PREFIXES_HYSTERESIS)
+            entry->prefix.weight = weight;
+    }
+}
+
+/* Do most of those that are asked anything refuse? With one there is no telling: then as well. */
+static bool prefixes_are_refused(const struct prefixes *prefixes)
+{
+    uint32_t active = 0, refused = 0;
+
+    for (uint32_t i = 0; i < prefixes->count; i++) {
+        const struct prefixes_entry *entry = &prefixes->entries[i];
+        active += entry->round_answered + entry->round_refused > 0;
+        refused += entry->round_refused > 0;
+    }
+    return 2 * refused > active;
+}
+
+static void prefixes_end_round(struct prefixes *prefixes, uint32_t index,
+                               struct prefix_round *round)
+{
+    struct prefixes_entry *entry = &prefixes->entries[index];
+    struct prefixes_news news = {index, entry->prefix.rate_per_s, entry->prefix.window};
+
+    round->answered = entry->round_answered;
+    round->refused = entry->round_refused;
+    if (round->common) prefixes->common_refusals += round->refused;
+    if (prefixes->kind != PREFIXES_FAIR) return;
+    if (!prefix_on_round(&entry->prefix, round)) return;
+    if (prefixes->news_count < PREFIXES_NEWS_MAX) prefixes->news[prefixes->news_count++] = news;
+}
+
+bool prefixes_tick(struct prefixes *prefixes, uint64_t now_ns)
+{
+    struct prefix_round round = {.now_ns = now_ns, .interval_ns = now_ns - prefixes->round_ns};
+
+    if (prefixes->round_ns == 0) prefixes->round_ns = now_ns; /* the first one begins */
+    if (now_ns - prefixes->round_ns < PREFIX_ROUND_NS) return false;
+    prefixes->round_ns = now_ns;
+    prefixes->news_count = 0;
+    for (uint32_t i = 0; i < prefixes->count; i++)
+        prefixes_read(prefixes, i);
+    round.common = prefixes->kind != PREFIXES_FAIR || prefixes_are_refused(prefixes);
+    for (uint32_t i = 0; i < prefixes->count; i++)
+        prefixes_end_round(prefixes, i, &round);
+    prefixes_weigh(prefixes);
+    return true;
+}

@@ -1,0 +1,61 @@
+#include "sched/sample.h"
+
+void sampler_init(struct sampler *sampler)
+{
+    *sampler = (struct sampler){.running = false};
+}
+
+uint64_t sample_round_ns(uint64_t rtt_ns, uint64_t answer_ns)
+{
+    if (answer_ns == 0) return SAMPLE_NS_MAX;
+    uint64_t ns = SAMPLE_RTTS * min_u64(rtt_ns, SAMPLE_NS_MAX) + min_u64(answer_ns, SAMPLE_NS_MAX);
+    return min_u64(max_u64(ns, SAMPLE_NS_MIN), SAMPLE_NS_MAX);
+}
+
+double sample_slowness(const struct sample *sample)
+{
+    if (sample->rate_bytes_per_s <= 0) return 0;
+    return sample->load * (double)NS_PER_S / sample->rate_bytes_per_s;
+}
+
+static void sampler_fill(const struct sampler *sampler, const struct sample_totals *to,
+                         struct sample *sample)
+{
+    const struct sample_totals *from = &sampler->at;
+    double interval_s = (double)sample->interval_ns / (double)NS_PER_S;
+    uint64_t sent_bytes = to->sent_bytes - from->sent_bytes;
+
+    sample->rate_bytes_per_s = (double)(to->delivered_bytes - from->delivered_bytes) / interval_s;
+    sample->load = (double)(to->busy_ns - from->busy_ns) / (double)sample->interval_ns;
+    sample->allowed = sampler->allowed_ns / (double)sample->interval_ns;
+    sample->requests_per_s = (double)(to->requests - from->requests) / interval_s;
+    sample->refusals = (uint32_t)(to->refusals - from->refusals);
+    sample->timeouts = (uint32_t)(to->timeouts - from->timeouts);
+    sample->resent_share = 0;
+    if (sent_bytes > 0)
+        sample->resent_share = (double)(to->resent_bytes - from->resent_bytes) / (double)sent_bytes;
+    sample->app_limited = sample->load < SAMPLE_LOAD_MIN * sample->allowed;
+}
+
+static void sampler_begin(struct sampler *sampler, uint64_t now_ns,
+                          const struct sample_totals *totals)
+{
+    *sampler =
+        (struct sampler){.at = *totals, .began_ns = now_ns, .looked_ns = now_ns, .running = true};
+}
+
+bool sampler_tick(struct sampler *sampler, uint64_t now_ns, const struct sample_totals *totals,
+                  double window, uint64_t round_ns, struct sample *sample)
+{
+    if (!sampler->running) {
+        sampler_begin(sampler, now_ns, totals);
+        return false;
+    }
+    sampler->allowed_ns += window * (double)(now_ns - sampler->looked_ns);
+    sampler->looked_ns = now_ns;
+    if (now_ns - sampler->began_ns < max_u64(round_ns, 1)) return false;
+    *sample = (struct sample){.now_ns = now_ns, .interval_ns = now_ns - sampler->began_ns};
+    sampler_fill(sampler, totals, sample);
+    sampler_begin(sampler, now_ns, totals);
+    return true;
+}

@@ -1,0 +1,73 @@
+/* sample: what a path delivered, round by round: the measured input of congestion control. Pure.
+ *
+ * All that is measured are sums that only grow (struct sample_totals), of all connections of an
+ * endpoint. A round is long enough that what was changed at its start shows in it: a connection
+ * needs some round trips to open its window, and a server its time. Over a round of T ns:
+ *
+ *     rate     = Δ delivered / T                    what came through
+ *     load     = Δ busy / T                         requests in flight, on the mean
+ *     slowness = load / rate                        request-seconds a byte
+ *
+ * By Little's law the last is the mean time of a request for a byte, whatever the sizes of the
+ * requests: their latency, their share of the path, and their queueing. While nothing queues it is
+ * constant, and `rate` grows with `load`; from the knee on, `rate` stays and it grows.
+ *
+ * A round is app-limited when there were not enough requests to fill the window that was allowed:
+ * its rate says what was asked for, not what the path can do. */
+#ifndef SCHED_SAMPLE_H
+#define SCHED_SAMPLE_H
+
+#include "core/base.h"
+
+/* A round is SAMPLE_RTTS round trips and the server's time, within these bounds: slow start opens a
+ * window from 10 segments to 4 MB in 8 round trips. */
+#define SAMPLE_RTTS     8u
+#define SAMPLE_NS_MIN   (200 * NS_PER_MS) /* four ticks of 50 ms: their jitter stays below 10 % */
+#define SAMPLE_NS_MAX   (2 * NS_PER_S)
+#define SAMPLE_LOAD_MIN 0.9 /* of the window: less is app-limited */
+
+struct sample_totals {
+    uint64_t delivered_bytes; /* acknowledged by the peer (uploads), or received (downloads) */
+    uint64_t busy_ns;         /* grows by one second a second for each request in flight */
+    uint64_t sent_bytes, resent_bytes;
+    uint64_t requests; /* answered */
+    uint64_t refusals; /* SlowDown: the server's loss signal */
+    uint64_t timeouts; /* requests that were lost */
+    uint64_t
+        answer_ns; /* from the last byte sent to the answer's first, of all that were answered */
+};
+
+struct sample { /* of one round */
+    uint64_t now_ns, interval_ns;
+    double rate_bytes_per_s;
+    double load;         /* requests in flight, the mean */
+    double allowed;      /* the window during the round, the mean */
+    double resent_share; /* of the bytes sent */
+    double requests_per_s;
+    uint32_t refusals, timeouts;
+    uint64_t rtt_ns;    /* the least packet round trip that is known; 0: none */
+    uint64_t answer_ns; /* the time that the server takes, smoothed; 0: nothing was answered */
+    bool app_limited;
+};
+
+struct sampler {
+    /* private */
+    struct sample_totals at; /* at the round's begin */
+    uint64_t began_ns, looked_ns;
+    double allowed_ns; /* the window's integral over the round */
+    bool running;
+};
+
+void sampler_init(struct sampler *sampler);
+/* With the newest totals, the window that held since the last call, and how long a round should be.
+ * True when one ended: then *sample is its, but for rtt_ns and answer_ns, which are the caller's to
+ * fill. A round's end is the next one's begin. */
+MUST_USE bool sampler_tick(struct sampler *sampler, uint64_t now_ns,
+                           const struct sample_totals *totals, double window, uint64_t round_ns,
+                           struct sample *sample);
+/* Request-ns a byte; 0 when nothing was delivered. */
+double sample_slowness(const struct sample *sample);
+/* `answer_ns` 0: nothing was answered yet, so that the server's time is not known. */
+uint64_t sample_round_ns(uint64_t rtt_ns, uint64_t answer_ns);
+
+#endif

@@ -1,0 +1,217 @@
+#include "sched/tune.h"
+
+#include <math.h>
+
+#include "core/check.h"
+
+static struct tune *tune_of(struct cc *cc)
+{
+    return container_of(cc, struct tune, cc);
+}
+
+/* --- resting --- */
+
+static void tune_rest(struct tune *tune, uint32_t rounds, const char *why)
+{
+    tune->state = TUNE_REST;
+    tune->cc.state = "rest";
+    tune->rest = rounds;
+    tune->rested = 0;
+    cc_set(&tune->cc, tune->level, why);
+}
+
+static double tune_next(const struct tune *tune)
+{
+    const struct cc_limits *limits = &tune->cc.limits;
+    double up = fmax(tune->level * TUNE_STEP, tune->level + 1);
+    double down = fmin(tune->level / TUNE_STEP, tune->level - 1);
+    return tune->upward ? fmin(up, limits->max) : fmax(down, limits->min);
+}
+
+/* Whole requests are what can differ. */
+static bool tune_differs(const struct tune *tune)
+{
+    return lround(tune->other) != lround(tune->level);
+}
+
+static void tune_try(struct tune *tune)
+{
+    tune->other = tune_next(tune);
+    if (!tune_differs(tune)) { /* at a limit: the other way */
+        tune->upward = !tune->upward;
+        tune->other = tune_next(tune);
+    }
+    if (!tune_differs(tune)) {
+        tune_rest(tune, TUNE_REST_MAX, "there is no other window to try");
+        return;
+    }
+    tune->state = TUNE_TRY;
+    tune->cc.state = tune->upward ? "trying more" : "trying less";
+    tune->slot = tune->round = tune->pairs = tune->slot_rates = 0;
+    tune->slot_rate = tune->sum = tune->square_sum = 0;
+}
+
+/* --- an experiment --- */
+
+/* A B B A A B B A: is this slot one of B's? */
+static bool tune_is_other(uint32_t slot)
+{
+    return (slot + 1) / 2 % 2 == 1;
+}
+
+enum tune_verdict { TUNE_GO_ON, TUNE_BETTER, TUNE_NOT_BETTER };
+
+static enum tune_verdict tune_judge(const struct tune *tune)
+{
+    double count = tune->pairs;
+    double mean = tune->sum / count;
+    double gain = mean - TUNE_COST * log(tune->other / tune->level) - TUNE_MARGIN;
+    if (tune->pairs == 1) {
+        if (gain > TUNE_PLAIN) return TUNE_BETTER;
+        return gain < -TUNE_PLAIN ? TUNE_NOT_BETTER : TUNE_GO_ON;
+    }
+    double variance = fmax(0, tune->square_sum / count - mean * mean) * count / (count - 1);
+    double error = fmax(sqrt(variance), TUNE_SIGMA_MIN) / sqrt(count);
+    if (gain > 2 * error) return TUNE_BETTER;
+    if (gain < -2 * error || tune->pairs == TUNE_PAIRS_MAX) return TUNE_NOT_BETTER;
+    return TUNE_GO_ON;
+}
+
+static void tune_to_model(struct tune *tune);
+
+/* What was plainly more says that the path has much more to give: the model finds it faster. */
+static void tune_accept(struct tune *tune)
+{
+    double mean = tune->sum / tune->pairs;
+
+    tune->level = tune->other;
+    tune->rest = TUNE_REST_ROUNDS;
+    tune->change.level += mean; /* by our own doing */
+    if (tune->upward && mean > TUNE_PLAIN) {
+        tune->bbr.cc.window = tune->level;
+        bbr_start_up(&tune->bbr);
+        tune_to_model(tune);
+    } else {
+        tune_try(tune);
+    }
+}
+
+static void tune_end_pair(struct tune *tune)
+{
+    double difference = log(fmax(tune->rates[1], 1)) - log(fmax(tune->rates[0], 1));
+
+    tune->pairs++;
+    tune->sum += difference;
+    tune->square_sum += difference * difference;
+    switch (tune_judge(tune)) {
+    case TUNE_BETTER: tune_accept(tune); break;
+    case TUNE_NOT_BETTER:
+        tune->upward = !tune->upward;
+        tune_rest(tune, (uint32_t)min_u64(2 * tune->rest, TUNE_REST_MAX), "it was not better");
+        break;
+    default: break;
+    }
+}
+
+static void tune_on_try(struct tune *tune, const struct sample *sample)
+{
+    if (tune->round++ > 0) {
+        tune->slot_rate += sample->rate_bytes_per_s;
+        tune->slot_rates++;
+    }
+    if (tune->round < TUNE_SLOT_ROUNDS) return;
+    tune->rates[tune_is_other(tune->slot)] = tune->slot_rate / tune->slot_rates;
+    tune->slot_rate = tune->slot_rates = tune->round = 0;
+    tune->slot++;
+    if (tune->slot % 2 == 0) tune_end_pair(tune);
+}
+
+/* --- who owns the window --- */
+
+static void tune_to_model(struct tune *tune)
+{
+    tune->state = TUNE_MODEL;
+    tune->rest = TUNE_REST_ROUNDS;
+    tune->upward = true;
+    change_init(&tune->change);
+}
+
+/* More was too much: it is tried again, but later each time. */
+static void tune_on_loss(struct tune *tune)
+{
+    uint32_t rest = (uint32_t)min_u64(2 * tune->rest, TUNE_REST_MAX);
+
+    tune_to_model(tune);
+    tune->rest = rest;
+}
+
+/* On a short path bbr knows too little after its first round: the window stays until experiments
+ * say more. */
+static void tune_follow_model(struct tune *tune)
+{
+    const struct bbr *bbr = &tune->bbr;
+
+    if (!bbr->is_short || bbr->starts_anyway || bbr->ceiling > 0)
+        cc_set(&tune->cc, bbr->cc.window, bbr->cc.why);
+    tune->cc.state = bbr->cc.state;
+    tune->level = tune->cc.window;
+    if (bbr->state == BBR_CRUISE && bbr->rounds_here > 0) tune_rest(tune, tune->rest, tune->cc.why);
+}
+
+/* Did the rate change, though the window is the one that it was? */
+static bool tune_has_changed(struct tune *tune, const struct sample *sample)
+{
+    bool settled =
+        tune->state == TUNE_REST ? tune->rested > 0 : tune->round > 0 && !tune_is_other(tune->slot);
+    if (!settled || sample->app_limited) return false;
+    return change_add(&tune->change, log(fmax(sample->rate_bytes_per_s, 1))) != 0;
+}
+
+static void tune_on_sample(struct cc *cc, const struct sample *sample)
+{
+    struct tune *tune = tune_of(cc);
+    bool owned = tune->state != TUNE_MODEL;
+
+    if (owned) tune->bbr.cc.window = cc->window;
+    cc_on_sample(&tune->bbr.cc, sample);
+    if (owned && tune->bbr.lost) {
+        tune_on_loss(tune);
+    } else if (owned && tune_has_changed(tune, sample)) {
+        cc_on_change(&tune->bbr.cc);
+        tune_to_model(tune);
+    }
+    if (tune->state == TUNE_MODEL) {
+        tune_follow_model(tune);
+    } else if (tune->state == TUNE_REST) {
+        tune->rested += !sample->app_limited;
+        if (tune->rested > tune->rest) tune_try(tune);
+    } else if (sample->app_limited) {
+        tune_rest(tune, tune->rest, "the experiment lacked work");
+    } else {
+        tune_on_try(tune, sample);
+    }
+    if (tune->state != TUNE_TRY) return;
+    if (tune_is_other(tune->slot))
+        cc_set(cc, tune->other, tune->upward ? "tries more" : "tries less");
+    else
+        cc_set(cc, tune->level, "compares with before");
+}
+
+static void tune_on_change(struct cc *cc)
+{
+    struct tune *tune = tune_of(cc);
+    tune->bbr.cc.window = tune->level;
+    cc_on_change(&tune->bbr.cc);
+    tune_to_model(tune);
+}
+
+static const struct cc_kind tune_kind = {
+    .name = "auto", .on_sample = tune_on_sample, .on_change = tune_on_change};
+
+void tune_init(struct tune *tune, const struct cc_limits *limits)
+{
+    *tune = (struct tune){.level = limits->start};
+    cc_init(&tune->cc, &tune_kind, limits);
+    bbr_init(&tune->bbr, limits);
+    tune_to_model(tune);
+}

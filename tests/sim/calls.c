@@ -1,0 +1,126 @@
+/* The system calls that core/file, core/folder, core/place, net/sock and s3/sink make themselves,
+ * wrapped by the linker (--wrap in the Makefile): those on simulated descriptors go to the disk and
+ * the net, all others to the kernel. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "tests/sim/disk.h"
+#include "tests/sim/net.h"
+#include "tests/sim/pipe.h"
+#include "tests/sim/table.h"
+#include "tests/sim/world.h"
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_fcntl(int fd, int command, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_statx(int dir_fd, const char *path, int flags, unsigned mask, struct statx *result);
+int __wrap_fstatfs(int fd, struct statfs *result);
+int __wrap_futimens(int fd, const struct timespec times[2]);
+int __wrap_fchmod(int fd, mode_t mode);
+int __wrap_fsync(int fd);
+int __wrap_mkdirat(int dir_fd, const char *path, mode_t mode);
+long __wrap_syscall(long number, ...);
+
+static int answer(int64_t result)
+{
+    if (result >= 0) return (int)result;
+    errno = (int)-result;
+    return -1;
+}
+
+static int close_any(int fd)
+{
+    switch (table_row(fd)->kind) {
+    case TABLE_SOCKET: return net_close(fd);
+    case TABLE_PIPE: return pipe_close(fd);
+    default: return disk_close(fd);
+    }
+}
+
+int __wrap_close(int fd)
+{
+    return table_has(fd) ? answer(close_any(fd)) : __real_close(fd);
+}
+
+int __wrap_fcntl(int fd, int command, ...)
+{
+    va_list args;
+    va_start(args, command);
+    int argument = va_arg(args, int);
+    va_end(args);
+    if (fd == STDOUT_FILENO && command == F_DUPFD_CLOEXEC) return answer(pipe_standard_output());
+    struct table_row *row = table_row(fd);
+    if (command == F_GETFL) return row->flags;
+    CHECK(command == F_SETFL);
+    return answer(disk_set_flags(fd, argument));
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+    (void)request; /* BTRFS_IOC_FS_INFO: it is no btrfs */
+    (void)table_row(fd);
+    errno = ENOTTY;
+    return -1;
+}
+
+int __wrap_statx(int dir_fd, const char *path, int flags, unsigned mask, struct statx *result)
+{
+    (void)mask;
+    CHECK((flags & AT_EMPTY_PATH) && path[0] == '\0' && "names are looked at through the ring");
+    return answer(disk_stat_fd(dir_fd, result));
+}
+
+int __wrap_fstatfs(int fd, struct statfs *result)
+{
+    (void)table_row(fd);
+    memset(result, 0, sizeof *result);
+    result->f_type = EXT4_SUPER_MAGIC;
+    return 0;
+}
+
+int __wrap_futimens(int fd, const struct timespec times[2])
+{
+    CHECK(times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec != UTIME_OMIT);
+    return answer(disk_set_mtime(fd, times[1].tv_sec * (int64_t)NS_PER_S + times[1].tv_nsec));
+}
+
+int __wrap_fchmod(int fd, mode_t mode)
+{
+    return answer(disk_set_mode(fd, mode));
+}
+
+int __wrap_fsync(int fd)
+{
+    return answer(disk_sync(fd));
+}
+
+int __wrap_mkdirat(int dir_fd, const char *path, mode_t mode)
+{
+    (void)mode;
+    return answer(disk_make_folder(dir_fd, path));
+}
+
+/* Only openat2(2) has no function of its own in this libc. */
+long __wrap_syscall(long number, ...)
+{
+    va_list args;
+    va_start(args, number);
+    int dir_fd = va_arg(args, int);
+    const char *path = va_arg(args, const char *);
+    const struct open_how *how = va_arg(args, const struct open_how *);
+    va_end(args);
+    CHECK(number == SYS_openat2);
+    return answer(disk_open(dir_fd, path, (int)how->flags, 0, how->resolve));
+}

@@ -1,0 +1,299 @@
+/* The small linker seams: core/aside.h, core/walk.h, core/place.h, core/log.h and net/dns.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/core.h"
+#include "core/log.h"
+#include "core/place.h"
+#include "core/walk.h"
+#include "net/dns.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/net.h"
+#include "tests/sim/pipe.h"
+#include "tests/sim/scenario.h"
+#include "tests/sim/table.h"
+#include "tests/sim/world.h"
+
+/* ── aside: its jobs run one after the other, in this thread, some time later ────────────────── */
+
+struct aside {
+    struct core *core;
+    struct list jobs;
+    struct event event;
+};
+
+static void aside_on_event(struct event *event)
+{
+    struct aside *aside = container_of(event, struct aside, event);
+    struct op *op = container_of(list_pop(&aside->jobs), struct op, link);
+    struct aside_job *job = container_of(op, struct aside_job, op);
+    op->err = job->run(job);
+    world_note("aside", op->err, aside->core->index);
+    core_finish_remote(aside->core, op);
+    if (!list_is_empty(&aside->jobs))
+        event_start(event, world->now_ns + world_between(1, 200 * NS_PER_US));
+}
+
+enum err aside_open(struct aside **aside, struct core *core, const char *name)
+{
+    (void)name;
+    *aside = calloc(1, sizeof **aside);
+    CHECK(*aside);
+    (*aside)->core = core;
+    list_init(&(*aside)->jobs);
+    event_init(&(*aside)->event, aside_on_event);
+    return ERR_NONE;
+}
+
+void aside_close(struct aside *aside)
+{
+    if (!aside) return;
+    CHECK(list_is_empty(&aside->jobs) && "a job is out");
+    free(aside);
+}
+
+void aside_job_init(struct aside_job *job, aside_fn *run, op_fn *done)
+{
+    op_init(&job->op, done);
+    job->run = run;
+}
+
+void aside_start(struct aside *aside, struct aside_job *job)
+{
+    op_begin(&job->op);
+    list_push(&aside->jobs, &job->op.link);
+    if (!aside->event.place)
+        event_start(&aside->event, world->now_ns + world_between(1, 300 * NS_PER_US));
+}
+
+/* ── walk: the names that the disk had when it began, each looked at when it is handed over ──── */
+
+struct walk {
+    struct core *core;
+    struct aside *aside;
+    char *root;
+    char **paths; /* absolute, in byte order of what is behind the root */
+    uint32_t count, next;
+    bool begun;
+};
+
+static int walk_compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void walk_begin(struct walk *walk)
+{
+    size_t root_bytes = strlen(walk->root);
+    walk->begun = true;
+    walk->paths = calloc(disk_count() + 1, sizeof *walk->paths);
+    CHECK(walk->paths);
+    for (uint32_t i = 0; i < disk_count(); i++) {
+        const struct disk_name *name = disk_name(i);
+        bool below = strncmp(name->path, walk->root, root_bytes) == 0 &&
+                     name->path[root_bytes] == '/' && !name->node->folder;
+        if (below) walk->paths[walk->count++] = strdup(name->path);
+    }
+    qsort(walk->paths, walk->count, sizeof *walk->paths, walk_compare);
+}
+
+static void walk_look(struct walk *walk, struct walk_batch *batch, const char *path)
+{
+    struct walk_entry *entry = &batch->entries[batch->count++];
+    struct disk_node *node = disk_find(path);
+    struct statx status;
+    *entry = (struct walk_entry){.path = path + strlen(walk->root) + 1, .kind = WALK_FILE};
+    int failed = node ? disk_stat(AT_FDCWD, path, &status) : -ENOENT;
+    if (failed) {
+        entry->kind = WALK_ERROR;
+        entry->err = err_of_errno(-failed);
+        entry->raw = -failed;
+    } else {
+        file_identity_of_statx(&entry->identity, &status);
+    }
+    scenario_on_found(path, entry->err);
+}
+
+static enum err walk_run(struct aside_job *job)
+{
+    struct walk_batch *batch = container_of(job, struct walk_batch, job);
+    struct walk *walk = batch->walk;
+    uint64_t wanted = world_between(1, WALK_BATCH_ENTRIES);
+    batch->count = 0;
+    if (!walk->begun) walk_begin(walk);
+    while (walk->next < walk->count && batch->count < wanted)
+        walk_look(walk, batch, walk->paths[walk->next++]);
+    return ERR_NONE;
+}
+
+static void walk_on_run(struct op *op)
+{
+    struct walk_batch *batch = container_of(op, struct walk_batch, job.op);
+    core_finish(batch->walk->core, &batch->op, op->err);
+}
+
+enum err walk_open(struct walk **walk, struct core *core, const char *root,
+                   enum walk_symlinks symlinks)
+{
+    (void)symlinks;
+    *walk = calloc(1, sizeof **walk);
+    CHECK(*walk);
+    (*walk)->core = core;
+    (*walk)->root = strdup(root);
+    return aside_open(&(*walk)->aside, core, "walk");
+}
+
+void walk_close(struct walk *walk)
+{
+    aside_close(walk->aside);
+    for (uint32_t i = 0; i < walk->count; i++)
+        free(walk->paths[i]);
+    free(walk->paths);
+    free(walk->root);
+    free(walk);
+}
+
+void walk_batch_init(struct walk_batch *batch)
+{
+    memset(batch, 0, sizeof *batch);
+    aside_job_init(&batch->job, walk_run, walk_on_run);
+}
+
+void walk_batch_fini(struct walk_batch *batch)
+{
+    CHECK(!batch->job.op.out);
+}
+
+void walk_next(struct walk *walk, struct walk_batch *batch, op_fn *done)
+{
+    op_init(&batch->op, done);
+    op_begin(&batch->op);
+    batch->walk = walk;
+    aside_start(walk->aside, &batch->job);
+}
+
+/* ── place: before a run, without faults ────────────────────────────────────────────────────── */
+
+enum err place_look(struct place *place, const char *path, int *raw)
+{
+    struct disk_node *node = disk_find(path);
+    const char *slash = strrchr(path, '/');
+    memset(place, 0, sizeof *place);
+    *raw = 0;
+    CHECK(path[0] == '/' && slash);
+    snprintf(place->folder, sizeof place->folder, "%.*s", slash == path ? 1 : (int)(slash - path),
+             path);
+    snprintf(place->name, sizeof place->name, "%s", slash + 1);
+    if (strncmp(path, "/dev/", 5) == 0) {
+        place->kind = PLACE_STREAM;
+    } else if (node) {
+        place->kind = node->folder ? PLACE_FOLDER : PLACE_FILE;
+        place->size_bytes = node->bytes;
+    }
+    return ERR_NONE;
+}
+
+enum err place_open_folder(const char *path, enum place_make make, int *fd, int *raw)
+{
+    if (make != PLACE_FIND) disk_put_folder(path);
+    bool faulty = world->faulty;
+    world->faulty = false;
+    int result = disk_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, 0);
+    world->faulty = faulty;
+    *raw = result < 0 ? -result : 0;
+    *fd = result;
+    return err_of_errno(*raw);
+}
+
+enum err place_open_stream(const char *path, int *fd, int *raw)
+{
+    CHECK(strcmp(path, "-") == 0);
+    *raw = 0;
+    *fd = pipe_standard_input();
+    return ERR_NONE;
+}
+
+/* Receipts are not part of the simulation yet: no scenario asks for one. */
+enum err place_open_lines(const char *path, bool append, int *fd, uint64_t *bytes, int *raw)
+{
+    (void)path, (void)append, (void)fd, (void)bytes, (void)raw;
+    NEVER("a receipt in the simulation");
+}
+
+enum err place_path(int fd, char path[PATH_BYTES_MAX], int *raw)
+{
+    (void)fd, (void)path, (void)raw;
+    NEVER("a receipt in the simulation");
+}
+
+enum err place_folder_of(const char *path, char folder[PATH_BYTES_MAX], int *raw)
+{
+    (void)path, (void)folder, (void)raw;
+    NEVER("a receipt in the simulation");
+}
+
+void place_unlock(int fd)
+{
+    (void)fd;
+    NEVER("a receipt in the simulation");
+}
+
+void place_close(int fd)
+{
+    if (fd >= 0) close(fd);
+}
+
+uint32_t place_umask(void)
+{
+    return 022;
+}
+
+void place_raise_descriptors(uint64_t wanted)
+{
+    (void)wanted;
+}
+
+/* ── log: the scenario reads it ─────────────────────────────────────────────────────────────── */
+
+void log_line(const struct log *log, enum log_level level, const char *format, ...)
+{
+    char text[LOG_TEXT_BYTES_MAX + 1];
+    va_list args;
+    (void)log;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    world_say("log %d: %s", (int)level, text);
+    scenario_on_line(level, text);
+}
+
+/* ── dns ────────────────────────────────────────────────────────────────────────────────────── */
+
+static enum err dns_run(struct aside_job *job)
+{
+    struct dns_query *query = container_of(job, struct dns_query, job);
+    if (world_fault(FAULT_NAME_FAILS)) {
+        snprintf(query->why, sizeof query->why, "simulated");
+        return world_chance(0.9) ? ERR_NAME_SERVER : ERR_NAME_UNKNOWN;
+    }
+    query->count = net_addresses(query->addrs, query->port);
+    return ERR_NONE;
+}
+
+void dns_query_init(struct dns_query *query, op_fn *done)
+{
+    memset(query, 0, sizeof *query);
+    aside_job_init(&query->job, dns_run, done);
+}
+
+void dns_resolve(struct aside *aside, struct dns_query *query)
+{
+    query->count = 0;
+    query->why[0] = '\0';
+    aside_start(aside, &query->job);
+}

@@ -1,0 +1,178 @@
+"""The benchmarks' own arithmetic, and the laboratory's way from a run to its report: a wrong
+interval would prove anything."""
+
+import math
+import os
+import random
+import re
+import sys
+from xml.etree import ElementTree
+
+import harness
+from harness import Skip, case, require
+
+sys.path.insert(0, os.path.join(harness.ROOT, "bench"))
+
+import lab_bench
+import lab_path
+import lab_report
+import lab_table
+import soak
+import stats
+
+
+def near(got, want):
+    return all(abs(g - w) < 1e-3 for g, w in zip(got, want))
+
+
+@case()
+def statistics(_t):
+    require(stats.order(4) == "ABBAABBA", stats.order(4))
+    # Twelve values: the third from either end bounds the median (96.1 %; tables of the sign test).
+    got = stats.median_interval(range(1, 13))
+    require(got == (6.5, 3, 10), f"{got}")
+    require(stats.median_interval(range(6))[1:] == (0, 5), f"{stats.median_interval(range(6))}")
+    require(stats.median_interval([1, 2, 3])[1:] == (0.0, math.inf), "three values bound nothing")
+    got = stats.mean_interval([4, 5, 6, 7])  # s 1.291, t 3.182
+    require(near(got, (5.5, 3.446, 7.554)), f"{got}")
+    got = stats.ratio_interval([1, 2, 4, 8], [2, 4, 8, 16])
+    require(near(got, (2, 2, 2)), f"{got}")
+    for low, high, want in ((0.9, 1.02, "reached"), (1.04, 1.2, "MISSED"), (1, 1.1, "not decided")):
+        got = stats.verdict(low, high, at_most=1.03)
+        require(got == want, f"{low} to {high}: {got}")
+    require(stats.verdict(0.96, 1.2, at_least=0.95) == "reached", "at least")
+    require(stats.verdict(0.8, 0.9, at_least=0.95) == "MISSED", "at least")
+
+
+@case()
+def intervals_hold_what_they_say(_t):
+    """Of 95 % intervals of random values, at least 93 % have the truth."""
+    dice, held = random.Random(1), 0
+    for _ in range(2000):
+        _, low, high = stats.median_interval([dice.expovariate(1) for _ in range(12)])
+        held += low <= math.log(2) <= high
+    require(held >= 1860, f"{held} of 2000 intervals have the median")
+
+
+class Run:
+    """As much of an outcome as rows need."""
+
+    def __init__(self, name, goodput, sound=True):
+        self.name, self.goodput, self.sound, self.void = name, goodput, sound, "" if sound else "?"
+
+    @staticmethod
+    def cpu_per_gib():
+        return 0.5
+
+
+def quiet_bench(lab, quick=True):
+    return lab_bench.Bench(lab, lab_bench.Scale(quick), lambda _line: None)
+
+
+class Kept:
+    """A laboratory that only keeps lines."""
+
+    def __init__(self):
+        self.lines = []
+
+    def keep(self, kind, line):
+        self.lines.append((kind, line))
+
+
+@case()
+def lab_verdicts(_t):
+    """Sides take turns with the same seeds; a void run takes the verdict away."""
+    bench, ran = quiet_bench(Kept()), []
+
+    def side(name, base):
+        def run(seed):
+            ran.append((name, seed))
+            return Run(name, base + seed)
+        return run
+    bench.pairs("near", side("a", 1000), side("b", 1100), 1.0)
+    require(ran == [("a", 1), ("b", 1), ("b", 2), ("a", 2), ("a", 3), ("b", 3)], f"{ran}")
+    bench.ratio("far", [Run("a", 10), Run("a", 11)], [Run("b", 5), Run("b", 5.4)], 1.15)
+    bench.ratio("void", [Run("a", 10), Run("a", 11, sound=False)], [Run("b", 5), Run("b", 5)], 1.15)
+    bench.worst("most", [Run("b", 1)], [0.01], 0.02)
+    verdicts = [row["verdict"] for row in bench.rows]
+    require(verdicts == ["reached", "MISSED", "VOID", "reached"], f"{bench.rows}")
+    require([k for k, _ in bench.lab.lines] == ["row"] * 4, f"{bench.lab.lines}")
+
+
+@case()
+def lab_report_is_whole(_t):
+    """One page that asks for nothing else, whose drawings are XML; and a table."""
+    bench = quiet_bench(Kept())
+    bench.ratio("a & b", [Run("<a>", 2e8), Run("<a>", 2e8)], [Run("b", 3e8), Run("b", 3.1e8)], 1.1)
+    bench.row("none | all", verdict="not run", note="needs --cc")
+    dots = [(0.25, 10.0), (0.75, 900.0), (1.25, 880.0)]
+    runs = [{"name": "auto", "goodput": dots, "window": [(0, 8), (1, 16)]},
+            {"name": "<fixed>", "goodput": dots[:2], "window": []}]
+    rows = [{"step": 0, "lane": "up", "what": "rate", "asked": 1.0, "measured": 1.0,
+             "unit": "Mbit/s", "tolerance": 0.02, "good": True}]
+    about = {"when": "2026-11-25 08:00 UTC", "commit": "abc", "machine": "2 × CPU", "quick": True,
+             "minutes": 1.5}
+    results = {"skew": {"title": "sizes", "about": about, "rows": bench.rows,
+                        "series": {"rate=1G": runs}, "calibrations": {"rate=1G": {"rows": rows}}}}
+    page = lab_report.page(results)
+    drawings = re.findall(r"<svg.*?</svg>", page, re.S)
+    require(len(drawings) == 3, f"{len(drawings)} drawings")
+    for drawing in drawings:
+        ElementTree.fromstring(re.sub(r"class=(\w+)", r'class="\1"', drawing))
+    require(not re.search(r"src=|href=|url\(|https?:", page), "the page asks for more")
+    require("<a>" not in page and "a &amp; b" in page, "names are not escaped")
+    table = lab_report.markdown(results).split("\n")
+    require(table[0].startswith("2026-11-25, commit abc") and "quick" in table[0], f"{table}")
+    require(any("none \\| all" in li and "not run: needs --cc" in li for li in table), f"{table}")
+    require(any("| ≥ 1.1 | 1.525 |" in li for li in table), f"{table}")
+
+
+@case()
+def lab_experiments_are_known(_t):
+    """Each has cells to run, or says which switch it lacks."""
+    for quick in (True, False):
+        for name, experiment in lab_table.EXPERIMENTS.items():
+            absent = lab_table.missing(experiment.needs)
+            require(all(a.startswith("--") for a in absent), f"{name}: {absent}")
+            cells = list(experiment.cells(quiet_bench(Kept(), quick)))
+            require(cells and all(callable(f) for _, f in cells), name)
+
+
+@case()
+def lab_measures(t):
+    """A small path: what the laboratory says of a run is what the run and its server say."""
+    with open(t.path("log"), "w", encoding="utf-8") as log:
+        lab = lab_path.Lab(t.dir, log)
+        bench = quiet_bench(lab)
+        lab.calibrate = lambda path: None  # tests/system/cases_wanlab.py has that
+        lab.tries = 1  # what is late on a busy machine does not matter here
+        path = lab_path.Path("rate=100M rtt=10ms")
+        folder, size = bench.tree("tree", [256 * 1024] * 16)
+        try:
+            whole = lab_table.one_argosy(bench, path, (folder, size), (), watched=True)(1)
+            eight = lab_table.static(bench, path, (folder, size), (), watched=True)(1) \
+                if not lab_table.missing(("cc", "prefixes")) else whole
+            cut = bench.up(path, 100e6, seconds=3)(1)
+        except lab_path.Trouble as trouble:
+            if re.search("cannot make|/dev/net/tun|cannot mount|does not offload", str(trouble)):
+                raise Skip(f"no laboratory on this machine: {trouble}") from None
+            raise
+    for run in (whole, eight):
+        require(abs(run.goodput * run.elapsed_s / 8 - size) < 1, f"{run.line()}")
+        stored = {s.key: s.in_bytes for s in run.served if s.operation == "PutObject"}
+        require(len(stored) == 16 and sum(stored.values()) == size, f"{stored}")
+        times = [(s.begin_s, s.end_s) for s in run.served if s.operation == "PutObject"]
+        require(all(0 <= b <= e <= run.elapsed_s + 5 for b, e in times), f"{times} {run.elapsed_s}")
+    require(whole.answer()["done"] == 16, f"{whole.answer()}")
+    require(cut.cut and 0 < cut.goodput <= lab_bench.payload(100e6) * 1.02, f"{cut.line()}")
+
+
+@case()
+def soak_once(t):
+    """One round of `make soak`: faults, and all adds up."""
+    once = soak.Soak(t.dir, lambda _line: None)
+    try:
+        totals = once.run(0)
+    finally:
+        once.close()
+    require(totals["rounds"] == 1 and totals["faults"] > 0, f"{totals}")

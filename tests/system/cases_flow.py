@@ -1,0 +1,150 @@
+"""Flow control: what each switch puts on the wire."""
+
+import json
+import os
+import subprocess
+import time
+
+import servers
+from content import make_file, same
+from harness import EXIT_USAGE, MIB, PARTS, case, require
+from proxy import Proxy
+
+ONE = ("--cores", "1", "--journal", "none")
+
+
+def through_proxy(t):
+    proxy = Proxy(t.server.url)
+    t.at_end(proxy.close)
+    return proxy, {"AWS_ENDPOINT_URL": proxy.url}
+
+
+def decisions_of(path):
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+@case("stowage")
+def fixed_is_what_is_in_flight(t):
+    """Each part in flight is a connection: N of them, both ways."""
+    source = make_file(t.path("in"), 60 * MIB)
+    for count in (1, 7):
+        proxy, env = through_proxy(t)
+        proxy.rate["up"] = 100 * MIB  # slow enough that all N are under way at once
+        log = t.path(f"log{count}")
+        result = t.argosy("cp", *ONE, *PARTS, "--cc", f"fixed:{count}", "--log-decisions", log,
+                          "--json", source, t.uri("k"), env=env)
+        require(result.json["cc"] == "fixed" and result.json["window"] == count, f"{result}")
+        require(proxy.connections == count, f"{proxy.connections} connections, not {count}")
+        require(decisions_of(log) == [], "a fixed window moved")
+        proxy.rate["down"] = 100 * MIB
+        proxy.connections = 0
+        t.argosy("cp", *ONE, *PARTS, "--cc", f"fixed:{count}", t.uri("k"), t.path("out"), env=env)
+        require(proxy.connections == count, f"{proxy.connections} down, not {count}")
+        same(source, t.path("out"))
+
+
+@case("stowage")
+def fixed_shares_over_cores(t):
+    """Five over two cores, and never more than five at a time."""
+    source = make_file(t.path("in"), 60 * MIB)
+    proxy, env = through_proxy(t)
+    proxy.rate["up"] = 100 * MIB
+    t.argosy("cp", "--cores", "2", "--journal", "none", *PARTS, "--cc", "fixed:5", source,
+             t.uri("k"), env=env)
+    require(3 <= proxy.connections <= 6, f"{proxy.connections} connections for fixed:5")
+
+
+@case("stowage")
+def cubic_grows(t):
+    """Nothing is refused, so slow start goes on to the bound; the log tells each step."""
+    source = make_file(t.path("in"), 128 * MIB)
+    proxy, env = through_proxy(t)
+    proxy.rate["up"] = 8 * MIB  # of each connection
+    process = t.start("cp", *ONE, *PARTS, "--cc", "cubic", "--connections", "24",
+                      "--log-decisions", t.path("log"), source, t.uri("k"), env=env)
+    deadline = time.monotonic() + 40
+    while proxy.connections < 12 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    proxy.rate.clear()
+    result = process.finish()
+    require(result.code == 0 and proxy.connections >= 12, f"{proxy.connections} {result}")
+    require(proxy.connections <= 25, f"{proxy.connections} connections of 24")
+    steps = decisions_of(t.path("log"))
+    require(steps and steps[0]["old"] == 6 and steps[0]["state"] == "slow start", f"{steps}")
+    for before, after in zip(steps, steps[1:]):
+        require(before["new"] == after["old"] and before["t"] <= after["t"], f"{before} {after}")
+    require(all(s["new"] != s["old"] and s["reason"] for s in steps), f"{steps}")
+
+
+@case("stowage")
+def wrong_words(t):
+    source = make_file(t.path("in"), 1000)
+    for word in ("reno", "fixed", "fixed:0", "fixed:1000", "bbr:2"):
+        result = t.argosy("cp", "--cc", word, source, t.uri("k"), code=EXIT_USAGE)
+        require(f"--cc {word}" in result.err and "fixed:N" in result.err, f"{result}")
+    result = t.argosy("cp", "--cc", "fixed:9", "--cores", "1", "--connections", "2", source,
+                      t.uri("k"), code=EXIT_USAGE)
+    require("--connections" in result.err, f"{result}")
+    result = t.argosy("cp", "--log-decisions", "/nonexistent/log", source, t.uri("k"), code=5)
+    require("/nonexistent/log" in result.err, f"{result}")
+
+
+def two_prefixes(t, count, nbytes):
+    """A tree whose keys have two prefixes, the first in every order being the limited one."""
+    for name in ("a-hot", "b-cold"):
+        os.makedirs(t.path("tree", name))
+        for i in range(count):
+            with open(t.path("tree", name, f"{i:05}"), "wb") as file:
+                file.write(os.urandom(nbytes))
+    return t.path("tree")
+
+
+def limited(t, *rules):
+    t.server = servers.Stowage(*[word for rule in rules for word in ("--prefix-limit", rule)])
+    t.at_end(t.server.stop)
+    t.server.boto3().create_bucket(Bucket="limited")
+    return "s3://limited/run/"
+
+
+@case()
+def limited_prefix_holds_nobody_up(t):
+    """The server limits one prefix: it is refused little, and the other is done long before."""
+    tree = two_prefixes(t, 400, 2000)
+    target = limited(t, "80/s:20 key=*a-hot/*")
+    started = time.monotonic()
+    log = t.path("log")
+    result = t.argosy("cp", "-r", *ONE, "--json", "--log-decisions", log, tree, target)
+    seconds = time.monotonic() - started
+    numbers = result.json
+    require(numbers["done"] == 800 and numbers["failed"] == 0, f"{numbers}")
+    require(seconds > 380 / 80 - 1, f"{seconds} s: nothing was limited")
+    steps = [d for d in decisions_of(log) if "prefix" in d]
+    require(steps and all(d["prefix"] == "run/a-hot/" and d["reason"] for d in steps), f"{steps}")
+    rates = [d for d in steps if d["knob"] == "requests a second of a prefix" and d["new"]]
+    require(rates and 40 < rates[-1]["new"] < 120, f"{rates}")
+    require(numbers["retries"] < 200, f"{numbers['retries']} refusals of 800 requests")
+
+
+@case("stowage")
+def congestion_control_of_the_kernel(t):
+    """The sockets have what was asked for; what the kernel does not have is refused with a list."""
+    source = make_file(t.path("in"), 60 * MIB)
+    proxy, env = through_proxy(t)
+    proxy.rate["up"] = 20 * MIB
+    process = t.start("cp", *ONE, *PARTS, "--tcp-cc", "reno", "--json", source, t.uri("k"), env=env)
+    port = proxy.url.rsplit(":", 1)[1]
+    deadline, seen = time.monotonic() + 20, ""
+    while " reno " not in seen and time.monotonic() < deadline:
+        seen = subprocess.run(["ss", "-tinH", f"dport = :{port}"], stdout=subprocess.PIPE,
+                              check=True).stdout.decode()
+        time.sleep(0.02)
+    proxy.rate.clear()
+    result = process.finish(30)
+    require(" reno " in seen, f"no socket has reno: {seen}")
+    require(result.json["tcp_cc"] == "reno", f"{result}")
+    t.fails(["cp", "--tcp-cc", "nope", source, t.uri("k")], EXIT_USAGE, "nope", "it offers", "reno")
+    result = t.argosy("cp", "--json", source, t.uri("k"))
+    with open("/proc/sys/net/ipv4/tcp_available_congestion_control", encoding="ascii") as file:
+        has_bbr = "bbr" in file.read().split() and os.geteuid() == 0
+    require(result.json["tcp_cc"] == "bbr" if has_bbr else result.json["tcp_cc"], f"{result}")

@@ -1,0 +1,118 @@
+"""argosy jobs: what the journal knows, and its removal with all that was left."""
+
+import json
+import os
+import signal
+
+from cases_resume import Slow, stop_behind, wait_for
+from content import make_file
+from harness import MIB, case, require
+
+
+def jobs(t):
+    """The jobs by number, as --json tells them."""
+    lines = t.argosy("jobs", "--json").out.splitlines()
+    return {job["job"]: job for job in map(json.loads, lines)}
+
+
+def temporary(folder):
+    return [name for name in os.listdir(folder) if name.startswith(".argosy-")]
+
+
+@case("stowage")
+def listed(t):
+    """Done, stopped, killed and running ones."""
+    small = make_file(t.path("small"), 1000)
+    large = make_file(t.path("large"), 60 * MIB)
+    result = t.argosy("jobs")
+    require("no jobs" in result.err and result.out == "", f"{result}")
+    t.argosy("cp", small, t.uri("done"))
+    Slow(t, "cp", large, t.uri("stopped")).stop(signal.SIGINT, "up", 20 * MIB)
+    Slow(t, "cp", large, t.uri("killed")).stop(signal.SIGKILL, "up", 20 * MIB)
+    slow = Slow(t, "cp", large, t.uri("running"))
+    slow.proxy.rate["up"] = 5 * MIB
+    running = t.start(*slow.args, env=slow.env)
+    wait_for(lambda: slow.proxy.moved["up"] > MIB, "bytes to move")
+    states = {job["target"].rsplit("/", 1)[1]: job["state"] for job in jobs(t).values()}
+    wanted = {name: name for name in ("done", "stopped", "killed", "running")}
+    require(states == wanted, f"{states}")
+    result = t.argosy("jobs", "clean", "4", code=None)
+    require(result.code not in (0, None) and "running" in result.err, f"{result}")
+    lines = t.argosy("jobs").out.splitlines()
+    require(len(lines) == 5 and lines[0].split()[:2] == ["JOB", "STATE"], f"{lines}")
+    require(lines[1].split()[4:8] == ["1", "0", "0", small], f"{lines[1]}")
+    slow.proxy.rate.clear()
+    running.finish(30)
+    require(jobs(t)[4]["state"] == "done", f"{jobs(t)}")
+    t.argosy("jobs", "clean", "--older-than", "0")
+    require(jobs(t) == {} and t.uploads() == [], f"{jobs(t)} {t.uploads()}")
+
+
+@case("stowage", "rgw")
+def cleaned_upload(t):
+    """Only what is done goes by itself; a young one that is not is kept until it is named."""
+    large = make_file(t.path("large"), 60 * MIB)
+    Slow(t, "cp", large, t.uri("k")).stop(signal.SIGKILL, "up", 20 * MIB)
+    t.argosy("cp", large, t.uri("done"))
+    result = t.argosy("jobs", "clean")
+    require(result.out == "job 2 (done): gone\n" and list(jobs(t)) == [1], f"{result}")
+    result = t.argosy("jobs", "clean", "1", "--dry-run")
+    require("would go" in result.out and len(t.uploads()) == 1, f"{result}")
+    result = t.argosy("jobs", "clean", "1")
+    require("1 upload aborted" in result.out, f"{result}")
+    require(t.uploads() == [] and jobs(t) == {}, f"{t.uploads()} {jobs(t)}")
+    result = t.argosy("jobs", "clean", "1", code=4)
+    require("there is no job 1" in result.err, f"{result}")
+
+
+@case("stowage")
+def cleaned_upload_of_no_known_id(t):
+    """It was killed before it knew the answer to CreateMultipartUpload."""
+    slow = Slow(t, "cp", make_file(t.path("large"), 60 * MIB), t.uri("k"))
+    stop_behind(slow, b"POST /")
+    require(len(t.uploads()) == 1, f"{t.uploads()}")
+    result = t.argosy("jobs", "clean", "1")
+    require("1 upload aborted" in result.out and t.uploads() == [], f"{result} {t.uploads()}")
+
+
+@case("stowage")
+def cleaned_download(t):
+    """Its temporary file goes, also below a folder; other files of that kind stay."""
+    make_file(t.path("in", "d", "large"), 60 * MIB)
+    t.argosy("cp", "-r", t.path("in"), t.uri("p"))
+    t.argosy("jobs", "clean")
+    Slow(t, "cp", "-r", t.uri("p"), t.path("out")).stop(signal.SIGKILL, "down", 20 * MIB)
+    folder = t.path("out", "d")
+    require(len(temporary(folder)) == 1, f"{os.listdir(folder)}")
+    make_file(os.path.join(folder, ".argosy-other"), 10)
+    result = t.argosy("jobs", "clean", "--older-than", "0s")
+    require("1 temporary file removed" in result.out, f"{result}")
+    require(os.listdir(folder) == [".argosy-other"] and jobs(t) == {}, f"{os.listdir(folder)}")
+
+
+@case("stowage")
+def cleaned_file(t):
+    """One object, to one file."""
+    t.argosy("cp", make_file(t.path("large"), 60 * MIB), t.uri("k"))
+    os.mkdir(t.path("out"))
+    Slow(t, "cp", t.uri("k"), t.path("out", "file")).stop(signal.SIGKILL, "down", 20 * MIB)
+    require(len(temporary(t.path("out"))) == 1, f"{os.listdir(t.path('out'))}")
+    t.argosy("jobs", "clean", "2")
+    require(os.listdir(t.path("out")) == [], f"{os.listdir(t.path('out'))}")
+
+
+@case("stowage")
+def cannot_be_cleaned(t):
+    """Where the server cannot be asked the job stays, to be cleaned, or gone on with, later."""
+    slow = Slow(t, "cp", make_file(t.path("large"), 60 * MIB), t.uri("k"), "--deadline", "1s")
+    slow.stop(signal.SIGKILL, "up", 20 * MIB)
+    slow.proxy.close()
+    result = t.argosy("jobs", "clean", "1", code=1)
+    require("job 1 stays" in result.err and len(t.uploads()) == 1, f"{result}")
+    require(jobs(t)[1]["state"] == "stopped", f"{jobs(t)}")
+    t.argosy("resume", "1", "--endpoint-url", slow.proxy.url, code=5)
+    require(list(jobs(t)) == [1], f"{jobs(t)}")
+    t.argosy("cp", t.path("large"), t.uri("k"))
+    for upload in t.uploads():
+        t.s3.abort_multipart_upload(Bucket=t.bucket, Key=upload["Key"],
+                                    UploadId=upload["UploadId"])

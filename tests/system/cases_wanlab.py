@@ -1,0 +1,127 @@
+"""wanlab: the path is what was asked for, and nothing of it is left behind. Where the machine lets
+nobody make namespaces or TUN devices, these are skips."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import harness
+from content import make_file, same
+from harness import MIB, Skip, case, require
+
+WANLAB = os.path.join(harness.BUILD, "wanlab")
+EXIT_OFF, EXIT_LAB = 124, 125
+
+
+def lab(t, *args, code=0, timeout=60):
+    """Runs wanlab; (result, its report)."""
+    report = t.path(f"report-{time.monotonic_ns()}")
+    result = t.start("--report", report, *args, program=WANLAB).finish(timeout)
+    if result.code == EXIT_LAB and any(w in result.err for w in (
+            "cannot make", "/dev/net/tun", "cannot mount", "does not offload")):
+        raise Skip(f"no laboratory on this machine: {result.err.strip()}")
+    require(result.code == code, f"exit code is not {code}:\n{result}")
+    if not os.path.exists(report):
+        return result, None
+    with open(report, encoding="utf-8") as file:
+        return result, json.load(file)
+
+
+def gone(seconds=10):
+    """Waits until no process has the mark in its command line."""
+    mark = f"wanlab-mark-{os.getpid()}"
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = subprocess.run(["pgrep", "-f", mark], stdout=subprocess.PIPE, text=True).stdout
+        if not found.strip():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def marked(seconds):
+    return f"exec -a wanlab-mark-{os.getpid()} sleep {seconds}"
+
+
+@case()
+def calibrates(t):
+    """Rate, round trip and loss are measured on the wire, in both directions. How exact, depends on
+    how busy the machine is: that every missing packet was dropped by the model does not."""
+    result, report = lab(t, "--rate", "200M", "--rtt", "20ms", "--loss", "1%", "--calibrate",
+                         "--anyhow", "--", "true")
+    rows = report["calibration"]["rows"]
+    require({r["what"] for r in rows} == {"rtt", "rate", "loss", "wire", "count"}, f"{rows}")
+    for row in rows:
+        if row["what"] in ("count", "loss", "wire"):
+            require(row["good"], f"{row}\n{result}")
+        if row["what"] == "rtt":
+            require(20 <= row["measured"] < 40, f"{row}\n{result}")
+        if row["what"] == "rate":
+            require(100 < row["measured"] < 210, f"{row}\n{result}")
+
+
+@case()
+def transfers(t):
+    """argosy moves a file over the path, whole, with losses, no faster than the path is."""
+    source = make_file(t.path("in"), 8 * MIB)
+    back = t.path("out")
+    env = "AWS_ACCESS_KEY_ID=k AWS_SECRET_ACCESS_KEY=s"
+    server = f"{env} exec {harness.STOWAGE} --listen 10.77.0.2:9000"
+    client = (f"export {env} AWS_ENDPOINT_URL=http://$WANLAB_SERVER:9000; "
+              f"{harness.ARGOSY} mb s3://lab && {harness.ARGOSY} cp {source} s3://lab/k && "
+              f"{harness.ARGOSY} cp s3://lab/k {back}")
+    result, report = lab(t, "--rate", "200M", "--rtt", "10ms", "--loss", "0.1%", "--server", server,
+                         "--server-port", "9000", "--", "sh", "-c", client)
+    same(source, back)
+    for lane in ("up", "down"):
+        counters = report[lane]
+        require(counters["delivered_bytes"] > 8 * MIB, f"{lane}: {counters}\n{result}")
+        rest = sum(counters[k] for k in ("lost_packets", "policed_packets", "dropped_packets",
+                                         "refused_packets", "delivered_packets"))
+        require(rest <= counters["packets"], f"{lane}: {counters}")
+        rate = counters["delivered_bytes"] * 8 / report["seconds"]
+        require(rate <= 200e6 * 1.02, f"{lane}: {rate / 1e6:.0f} Mbit/s")
+
+
+@case()
+def schedule_changes_the_path(t):
+    """The second step loses all that comes: what passed before it, passes no more."""
+    probe = ("import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+             "[(s.sendto(b'x' * 100, ('10.77.0.2', 9)), time.sleep(0.01)) for _ in range(100)]")
+    _, report = lab(t, "--path", "up.loss=0", "--schedule", "500ms up.loss=99.9999%", "--",
+                    "python3", "-c", probe)
+    counters = report["up"]
+    require(counters["lost_packets"] > 10 and counters["delivered_packets"] > 10, f"{counters}")
+    series = report["series"]["up"]["delivered_bytes"]
+    require(sum(series[:5]) > sum(series[5:]) and len(series) >= 10, f"{series}")
+    require(len(report["steps"]) == 2, f"{report['steps']}")
+
+
+@case()
+def exit_codes(t):
+    lab(t, "--rtt", "2ms", "--", "sh", "-c", "exit 7", code=7)
+    lab(t, "--rtt", "2ms", "--", "sh", "-c", "kill -9 $$", code=137)
+    lab(t, "--rtt", "2ms", "--", "no-such-program", code=127)
+    lab(t, "--rtt", "2ms", "--server", "exit 1", "--server-port", "9", "--", "true", code=EXIT_LAB)
+    result, _ = lab(t, "--loss", "150%", "--", "true", code=2)
+    require("150%" in result.err, f"{result}")
+
+
+@case()
+def nothing_is_left(t):
+    """Whatever ends wanlab: its processes, those that they left behind too, end with it."""
+    lab(t, "--", "true")  # skips here where it cannot be
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+        ready = t.path(f"ready-{number}")
+        command = f"bash -c '{marked(300)}' & touch {ready}; bash -c '{marked(301)}'; wait"
+        process = t.start("--rtt", "5ms", "--server", f"bash -c '{marked(302)}'", "--",
+                          "bash", "-c", command, program=WANLAB)
+        end = time.monotonic() + 20
+        while not os.path.exists(ready) and time.monotonic() < end:
+            time.sleep(0.02)
+        process.signal(number)
+        result = process.finish(20)
+        require(result.code == (-9 if number == signal.SIGKILL else 128 + number), f"{result}")
+        require(gone(), f"signal {number}: processes are left\n{result}")

@@ -1,0 +1,352 @@
+/* What trying again corrects: clock, region, credentials; and when it ends. Against a scripted
+ * peer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/clock.h"
+#include "s3/request.h"
+#include "tests/unit/peer.h"
+
+#define FOLDER "/tmp/argosy-test-again"
+
+struct world {
+    struct core core;
+    struct peer peer;
+    struct conf conf;
+    struct creds creds;
+    struct endpoint endpoint;
+    struct aside *aside;
+    struct client client;
+    struct request request;
+    struct request_call call;
+    struct op op, end;
+};
+
+static void on_done(struct op *op)
+{
+    (void)op;
+}
+
+static enum err wait_for(struct world *w, struct op *op)
+{
+    while (op->out)
+        core_turn(&w->core, true);
+    return op->err;
+}
+
+static void write_profile(const char *key)
+{
+    FILE *file = fopen(FOLDER "/credentials", "w");
+    assert_non_null(file);
+    fprintf(file, "[default]\naws_access_key_id = %s\naws_secret_access_key = s\n", key);
+    fclose(file);
+}
+
+static void open_world(struct world *w, const struct peer_step *steps)
+{
+    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
+    char url[64], why[512];
+    int raw;
+    alarm(60);
+    memset(w, 0, sizeof(*w));
+    peer_start(&w->peer, steps);
+    assert_int_equal(core_open(&w->core, &options, &raw), ERR_NONE);
+    assert_int_equal(aside_open(&w->aside, &w->core, "test"), ERR_NONE);
+    conf_init(&w->conf);
+    w->conf.log.level_max = LOG_ERROR;
+    w->conf.connections_max = 4;
+    w->conf.reply_timeout_ns = w->conf.stall_timeout_ns = 2 * NS_PER_S;
+    write_profile("OLDKEY");
+    assert_int_equal(creds_load(&w->creds, NULL, why), ERR_NONE);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u", w->peer.port);
+    struct endpoint_options endpoint = {.url = url, .sign = true, .creds = &w->creds};
+    assert_int_equal(target_parse_endpoint(&w->endpoint, &endpoint, why), ERR_NONE);
+    assert_int_equal(client_open(&w->client, &w->core, &w->conf, &w->endpoint, w->aside, why),
+                     ERR_NONE);
+    request_init(&w->request, &w->client);
+    op_init(&w->op, on_done);
+    op_init(&w->end, on_done);
+    w->call = (struct request_call){
+        .kind = REQUEST_GET_OBJECT, .bucket = BYTES("bucket"), .key = BYTES("key")};
+}
+
+static void close_world(struct world *w)
+{
+    request_fini(&w->request);
+    client_close(&w->client, &w->end);
+    assert_int_equal(wait_for(w, &w->end), ERR_NONE);
+    peer_join(&w->peer);
+    aside_close(w->aside);
+    core_close(&w->core);
+}
+
+static enum err call(struct world *w)
+{
+    request_start(&w->request, &w->call, &w->op);
+    return wait_for(w, &w->op);
+}
+
+#define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: \"e\"\r\n\r\n"
+#define ACCEPT                                                                                     \
+    {                                                                                              \
+        PEER_ACCEPT, NULL, 0                                                                       \
+    }
+#define HEAD                                                                                       \
+    {                                                                                              \
+        PEER_HEAD, NULL, 0                                                                         \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        PEER_END, NULL, 0                                                                          \
+    }
+#define SEND(text)                                                                                 \
+    {                                                                                              \
+        PEER_SEND, text, 0                                                                         \
+    }
+
+#define SKEWED                                                                                     \
+    "HTTP/1.1 403 Forbidden\r\nDate: Tue, 02 Jan 2035 03:04:05 GMT\r\nContent-Length: 48\r\n\r\n"  \
+    "<Error><Code>RequestTimeTooSkewed</Code></Error>"
+#define BARE_SKEWED                                                                                \
+    "HTTP/1.1 403 Forbidden\r\nDate: Tue, 02 Jan 2035 03:04:05 GMT\r\nContent-Length: 9\r\n\r\n"
+#define EMPTY_SKEWED                                                                               \
+    "HTTP/1.1 403 Forbidden\r\nDate: Tue, 02 Jan 2035 03:04:05 GMT\r\nContent-Length: 0\r\n\r\n"
+#define ELSEWHERE                                                                                  \
+    "HTTP/1.1 301 Moved Permanently\r\nx-amz-bucket-region: mars-north-1\r\n"                      \
+    "Location: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+#define MALFORMED                                                                                  \
+    "HTTP/1.1 400 Bad Request\r\nContent-Length: 85\r\n\r\n"                                       \
+    "<Error><Code>AuthorizationHeaderMalformed</Code><Region>mars-north-1</Region></Error>"
+#define EXPIRED                                                                                    \
+    "HTTP/1.1 400 Bad Request\r\nContent-Length: 40\r\n\r\n"                                       \
+    "<Error><Code>ExpiredToken</Code></Error>"
+
+static void test_clock(void **state)
+{
+    static const struct peer_step steps[] = {ACCEPT,         HEAD, SEND(SKEWED),   HEAD,
+                                             SEND(OK_EMPTY), HEAD, SEND(OK_EMPTY), END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    assert_int_equal(call(&w), ERR_NONE);
+    assert_int_equal(w.request.attempts, 2);
+    assert_int_equal(call(&w), ERR_NONE);
+    assert_int_equal(w.request.attempts, 1); /* it is remembered */
+    close_world(&w);
+    assert_int_equal(peer_heads_with(&w.peer, "x-amz-date: 20350102T0304"), 2);
+}
+
+/* A server that calls its own time wrong. */
+static void test_clock_once(void **state)
+{
+    static const struct peer_step steps[] = {ACCEPT, HEAD, SEND(SKEWED), HEAD, SEND(SKEWED), END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    assert_int_equal(call(&w), ERR_CLOCK_SKEW);
+    assert_int_equal(w.request.attempts, 2);
+    close_world(&w);
+}
+
+/* One server of several is wrong, while others accept what we sign: that is not thrown away. */
+static void test_clock_and_region_are_kept(void **state)
+{
+    static const char *const answers[] = {SKEWED, ELSEWHERE};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(answers); i++) {
+        struct peer_step steps[] = {ACCEPT,           HEAD, SEND(OK_EMPTY), HEAD,
+                                    SEND(answers[i]), HEAD, SEND(OK_EMPTY), END};
+        struct world w;
+        open_world(&w, steps);
+        assert_int_equal(call(&w), ERR_NONE);
+        assert_int_equal(call(&w), ERR_NONE);
+        assert_int_equal(w.request.attempts, 2);
+        close_world(&w);
+        assert_int_equal(peer_heads_with(&w.peer, "x-amz-date: 2035"), 0);
+        assert_int_equal(peer_heads_with(&w.peer, "mars-north-1"), 0);
+    }
+}
+
+/* Nobody accepts it any more: this machine's clock has been set meanwhile. */
+static void test_clock_that_jumps(void **state)
+{
+    static const struct peer_step steps[] = {
+        ACCEPT,       HEAD, SEND(OK_EMPTY), HEAD, SEND(SKEWED),   HEAD,
+        SEND(SKEWED), HEAD, SEND(SKEWED),   HEAD, SEND(SKEWED),   HEAD,
+        SEND(SKEWED), HEAD, SEND(SKEWED),   HEAD, SEND(OK_EMPTY), END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    assert_int_equal(call(&w), ERR_NONE);
+    assert_int_equal(call(&w), ERR_NONE);
+    assert_int_equal(w.request.attempts, IDENTITY_REFUSALS_MAX + 1);
+    close_world(&w);
+    assert_int_equal(peer_heads_with(&w.peer, "x-amz-date: 20350102T0304"), 1);
+}
+
+/* What a HEAD does not say, the GET behind it does, or the clock is suspected. */
+static void test_clock_of_head(void **state)
+{
+    static const char *const answers[] = {SKEWED, EMPTY_SKEWED};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(answers); i++) {
+        struct peer_step steps[] = {ACCEPT,           HEAD, SEND(BARE_SKEWED), HEAD,
+                                    SEND(answers[i]), HEAD, SEND(OK_EMPTY),    END};
+        struct world w;
+        open_world(&w, steps);
+        w.call.kind = REQUEST_HEAD_OBJECT;
+        assert_int_equal(call(&w), ERR_NONE);
+        close_world(&w);
+        assert_int_equal(peer_heads_with(&w.peer, "x-amz-date: 20350102T0304"), 1);
+        assert_int_equal(peer_heads_with(&w.peer, "range: bytes=0-0"), 1);
+    }
+}
+
+static void test_region(void **state)
+{
+    static const char *const answers[] = {ELSEWHERE, MALFORMED};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(answers); i++) {
+        struct peer_step steps[] = {ACCEPT, HEAD, SEND(answers[i]), HEAD, SEND(OK_EMPTY), END};
+        struct world w;
+        open_world(&w, steps);
+        assert_int_equal(call(&w), ERR_NONE);
+        close_world(&w);
+        assert_int_equal(peer_heads_with(&w.peer, "/us-east-1/s3/aws4_request"), 1);
+        assert_int_equal(peer_heads_with(&w.peer, "/mars-north-1/s3/aws4_request"), 1);
+    }
+}
+
+/* It is on another host: the run stops, and the other host hears nothing. */
+static void test_region_elsewhere(void **state)
+{
+    static const struct peer_step steps[] = {ACCEPT,          HEAD, SEND(ELSEWHERE), HEAD,
+                                             SEND(ELSEWHERE), END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    assert_int_equal(call(&w), ERR_WRONG_REGION);
+    assert_int_equal(w.request.attempts, 2);
+    assert_string_equal(w.request.reply.region, "mars-north-1");
+    close_world(&w);
+}
+
+static void test_credentials(void **state)
+{
+    static const struct peer_step steps[] = {ACCEPT, HEAD,           SEND(EXPIRED),
+                                             HEAD,   SEND(OK_EMPTY), END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    write_profile("NEWKEY");
+    assert_int_equal(call(&w), ERR_NONE);
+    close_world(&w);
+    assert_int_equal(peer_heads_with(&w.peer, "Credential=OLDKEY/"), 1);
+    assert_int_equal(peer_heads_with(&w.peer, "Credential=NEWKEY/"), 1);
+}
+
+/* Nothing new in the file, and nothing ever worked: no waiting. */
+static void test_credentials_unchanged(void **state)
+{
+    static const struct peer_step steps[] = {ACCEPT, HEAD, SEND(EXPIRED), HEAD, SEND(EXPIRED), END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    uint64_t begin_ns = clock_now_ns();
+    assert_int_equal(call(&w), ERR_CREDENTIALS_EXPIRED);
+    assert_true(clock_now_ns() - begin_ns < 2 * NS_PER_S);
+    close_world(&w);
+}
+
+/* Retry-After is waited for. */
+static void test_asked_delay(void **state)
+{
+    static const struct peer_step steps[] = {
+        ACCEPT,
+        HEAD,
+        SEND("HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n"),
+        HEAD,
+        SEND(OK_EMPTY),
+        END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    uint64_t begin_ns = clock_now_ns();
+    assert_int_equal(call(&w), ERR_NONE);
+    assert_true(clock_now_ns() - begin_ns >= NS_PER_S);
+    close_world(&w);
+}
+
+/* A connection was made once, though nothing succeeded yet: then it is a server that restarts, not
+ * a wrong address. */
+static void test_lost_contact(void **state)
+{
+    static const struct peer_step steps[] = {
+        ACCEPT, HEAD, {PEER_RESET, NULL, 0}, {PEER_STOP, NULL, 0}, END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    w.conf.deadline_ns = AGAIN_FIRST_CONTACT_NS + NS_PER_S;
+    uint64_t begin_ns = clock_now_ns();
+    assert_false(bulletin_was_reached(w.client.bulletin));
+    assert_int_equal(call(&w), ERR_REFUSED);
+    assert_true(bulletin_was_reached(w.client.bulletin));
+    assert_true(clock_now_ns() - begin_ns >= w.conf.deadline_ns);
+    close_world(&w);
+}
+
+/* Nobody ever listened: given up after seconds, whatever number of attempts is allowed. */
+static void test_first_contact(void **state)
+{
+    static const struct peer_step steps[] = {{PEER_STOP, NULL, 0}, END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    peer_join(&w.peer);
+    w.conf.deadline_ns = AGAIN_FIRST_CONTACT_NS / 6; /* the shorter one counts */
+    uint64_t begin_ns = clock_now_ns();
+    assert_int_equal(call(&w), ERR_REFUSED);
+    uint64_t took_ns = clock_now_ns() - begin_ns;
+    assert_true(took_ns >= w.conf.deadline_ns && took_ns < AGAIN_FIRST_CONTACT_NS);
+    bulletin_set_worked(w.client.bulletin);
+    w.conf.deadline_ns = 4 * NS_PER_S; /* the breaker is open or opens soon: waiting counts too */
+    begin_ns = clock_now_ns();
+    assert_int_equal(call(&w), ERR_REFUSED);
+    took_ns = clock_now_ns() - begin_ns;
+    assert_true(took_ns >= w.conf.deadline_ns / 2 && took_ns < 4 * w.conf.deadline_ns);
+    assert_int_equal(w.client.breaker.state, BREAKER_OPEN);
+    assert_non_null(strstr(w.request.why, "127.0.0.1:"));
+    request_fini(&w.request);
+    client_close(&w.client, &w.end);
+    assert_int_equal(wait_for(&w, &w.end), ERR_NONE);
+    aside_close(w.aside);
+    core_close(&w.core);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_clock_once),
+        cmocka_unit_test(test_clock_and_region_are_kept),
+        cmocka_unit_test(test_clock_that_jumps),
+        cmocka_unit_test(test_clock_of_head),
+        cmocka_unit_test(test_region),
+        cmocka_unit_test(test_region_elsewhere),
+        cmocka_unit_test(test_credentials),
+        cmocka_unit_test(test_credentials_unchanged),
+        cmocka_unit_test(test_asked_delay),
+        cmocka_unit_test(test_first_contact),
+        cmocka_unit_test(test_lost_contact),
+    };
+    if (system("mkdir -p " FOLDER)) return 1;
+    setenv("AWS_SHARED_CREDENTIALS_FILE", FOLDER "/credentials", 1);
+    setenv("AWS_CONFIG_FILE", FOLDER "/config", 1);
+    unsetenv("AWS_ACCESS_KEY_ID");
+    unsetenv("AWS_PROFILE");
+    return cmocka_run_group_tests_name("again", tests, NULL, NULL);
+}

@@ -1,0 +1,153 @@
+#include "sched/bbr.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/path.h"
+
+struct world {
+    struct path path;
+    struct sampler sampler;
+    struct bbr bbr;
+};
+
+static void open_world(struct world *w, double start, double max)
+{
+    path_init(&w->path);
+    sampler_init(&w->sampler);
+    bbr_init(&w->bbr, &(struct cc_limits){2, start, max});
+}
+
+static double drive(struct world *w, double seconds)
+{
+    return path_drive(&w->path, &w->bbr.cc, &w->sampler, seconds);
+}
+
+/* The model and the window on known paths, from far below and far above the knee. */
+static void test_finds_the_knee(void **state)
+{
+    static const struct {
+        double capacity, connection, latency_s;
+        uint64_t rtt_ms;
+    } rows[] = {
+        {125e6, 30e6, 0.1, 50},   {125e6, 3e6, 0.1, 100},  {125e6, 90e6, 0.02, 20},
+        {625e6, 30e6, 0.12, 100}, {12.5e6, 5e6, 0.3, 200},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        for (int high = 0; high < 2; high++) {
+            struct world w;
+            open_world(&w, high ? 100 : 2, 128);
+            w.path.capacity = rows[i].capacity;
+            w.path.connection = rows[i].connection;
+            w.path.latency_s = rows[i].latency_s;
+            w.path.rtt_ns = rows[i].rtt_ms * NS_PER_MS;
+            drive(&w, 40);
+            double rate = drive(&w, 60), knee = path_knee(&w.path);
+            assert_true(fabs(bbr_rate(&w.bbr) / rows[i].capacity - 1) < 0.1);
+            assert_true(rate > 0.95 * rows[i].capacity);
+            assert_true(w.bbr.cc.window < 1.6 * knee + 1);
+        }
+}
+
+/* Within seconds: a doubling a round. */
+static void test_startup_is_fast(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, 4, 128);
+    w.path.connection = 3e6; /* knee at 43 */
+    drive(&w, 4);
+    assert_true(path_rate(&w.path, w.bbr.cc.window) > 0.9 * w.path.capacity);
+}
+
+static void test_app_limited_lowers_nothing(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, 4, 128);
+    drive(&w, 30);
+    double rate = bbr_rate(&w.bbr), window = w.bbr.cc.window;
+    w.path.work = 1.5;
+    drive(&w, 3);
+    assert_true(bbr_rate(&w.bbr) >= rate * 0.999);
+    assert_true(w.bbr.cc.window >= 0.8 * window);
+    drive(&w, 60); /* however long */
+    assert_true(w.bbr.cc.window >= 0.8 * window);
+}
+
+static void test_refusals(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, 8, 128);
+    w.path.capacity = w.path.connection = 1e12; /* the server is what limits */
+    w.path.knee = 16;
+    w.path.refuse = 24;
+    drive(&w, 20);
+    uint64_t refused = w.path.totals.refusals;
+    drive(&w, 60);
+    assert_true(w.path.totals.refusals - refused <= 0.01 * (double)w.path.totals.requests);
+    assert_true(w.bbr.cc.window > 0.75 * 16 && w.bbr.cc.window < 1.3 * 16);
+}
+
+/* The path becomes slower by lost packets: each connection does less, so more are needed. */
+static void test_steps(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, 4, 128);
+    drive(&w, 30);
+    w.path.connection = 5e6;
+    drive(&w, 8);
+    assert_true(drive(&w, 5) > 0.9 * w.path.capacity);
+    w.path.capacity /= 4;
+    drive(&w, 8);
+    assert_true(drive(&w, 5) > 0.9 * w.path.capacity);
+    w.path.capacity *= 4;
+    drive(&w, 8);
+    assert_true(drive(&w, 5) > 0.9 * w.path.capacity);
+}
+
+static void test_short_path_starts_gently(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, 8, 128);
+    w.path.capacity = 2e9;
+    w.path.connection = 1e9; /* knee at 2 */
+    w.path.latency_s = 1e-4;
+    w.path.rtt_ns = 100 * NS_PER_US;
+    for (int i = 0; i < 100; i++) {
+        drive(&w, 0.3);
+        assert_true(w.bbr.cc.window <= 10.1);
+    }
+    assert_true(drive(&w, 10) > 0.95 * w.path.capacity);
+}
+
+static void test_limits(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, 4, 12);
+    w.path.connection = 1e6;
+    drive(&w, 30);
+    assert_true(w.bbr.cc.window <= 12 && w.bbr.cc.window >= 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_finds_the_knee),
+        cmocka_unit_test(test_startup_is_fast),
+        cmocka_unit_test(test_app_limited_lowers_nothing),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_short_path_starts_gently),
+        cmocka_unit_test(test_limits),
+    };
+    return cmocka_run_group_tests_name("bbr", tests, NULL, NULL);
+}

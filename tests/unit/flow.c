@@ -1,0 +1,77 @@
+#include "sched/flow.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/path.h"
+
+static void test_shares(void **state)
+{
+    (void)state;
+    for (uint32_t count = 1; count <= 64; count++)
+        for (uint32_t window = 1; window < 300; window++) {
+            uint32_t sum = 0, least = UINT32_MAX, most = 0;
+            for (uint32_t i = 0; i < count; i++) {
+                uint32_t share = flow_share(window, i, count);
+                sum += share;
+                least = share < least ? share : least;
+                most = share > most ? share : most;
+            }
+            assert_int_equal(sum, window < count ? count : window);
+            assert_in_range(most - least, 0, 1);
+        }
+}
+
+/* Each kind by its name, and what it does to a path that needs 20. */
+static void test_kinds(void **state)
+{
+    static const struct {
+        enum flow_kind kind;
+        const char *name;
+        uint32_t least, most;
+    } rows[] = {
+        {FLOW_AUTO, "auto", 17, 34},
+        {FLOW_BBR, "bbr", 17, 34},
+        {FLOW_CUBIC, "cubic", 64, 64}, /* nothing is refused */
+        {FLOW_FIXED, "fixed", 8, 8},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct path path;
+        struct flow flow;
+        uint32_t moves = 0;
+        path_init(&path);
+        path.connection = 6.67e6;
+        flow_init(&flow, rows[i].kind, &(struct cc_limits){2, 8, 64});
+        assert_string_equal(flow_name(&flow), rows[i].name);
+        assert_int_equal(flow_window(&flow), 8);
+        for (int tick = 0; tick < 800; tick++) {
+            uint32_t before = flow_window(&flow);
+            path_tick(&path, before);
+            if (!flow_tick(&flow, path.now_ns, &path.totals, path.rtt_ns)) {
+                assert_int_equal(flow_window(&flow), before);
+                continue;
+            }
+            assert_int_equal(flow.decision.before, before);
+            assert_int_equal(flow.decision.after, flow_window(&flow));
+            assert_true(flow.decision.why[0] && flow.decision.state[0]);
+            moves++;
+        }
+        assert_in_range(flow_window(&flow), rows[i].least, rows[i].most);
+        assert_int_equal(moves > 0, rows[i].kind != FLOW_FIXED);
+        assert_int_equal(flow_rtt_ns(&flow), path.rtt_ns);
+        assert_int_equal(flow.sample.answer_ns / NS_PER_MS, 100);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_kinds),
+    };
+    return cmocka_run_group_tests_name("flow", tests, NULL, NULL);
+}

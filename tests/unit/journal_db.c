@@ -1,0 +1,440 @@
+/* The journal's rows: claimed by one process at a time, written in batches, read one by one. */
+#include "s3/journal_db.h"
+
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[64], path[128], why[JOURNAL_DB_WHY_BYTES];
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/argosy-journal-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    snprintf(path, sizeof path, "%s/journal.db", folder);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    char command[128];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command);
+}
+
+static struct journal_db *open_it(void)
+{
+    struct journal_db *db;
+    assert_int_equal(journal_db_open(&db, path, why), ERR_NONE);
+    return db;
+}
+
+static void execute(const char *text)
+{
+    sqlite3 *handle;
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, text, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+}
+
+static const struct journal_job asked = {
+    .direction = JOURNAL_UPLOAD,
+    .source = "/data/run42",
+    .target = "s3://bucket/run42/",
+    .endpoint = "https://store.example:443",
+    .bucket = "bucket",
+    .prefix = "run42/",
+    .options = "recursive=1 checksum=crc32c",
+    .arguments = "--recursive\0--profile=lab",
+    .arguments_bytes = sizeof "--recursive\0--profile=lab",
+};
+
+static void assert_same_command(const struct journal_job *a, const struct journal_job *b)
+{
+    assert_int_equal(a->direction, b->direction);
+    assert_string_equal(a->source, b->source);
+    assert_string_equal(a->target, b->target);
+    assert_string_equal(a->endpoint, b->endpoint);
+    assert_string_equal(a->bucket, b->bucket);
+    assert_string_equal(a->prefix, b->prefix);
+    assert_string_equal(a->options, b->options);
+    assert_int_equal(a->arguments_bytes, b->arguments_bytes);
+    assert_memory_equal(a->arguments, b->arguments, b->arguments_bytes);
+}
+
+static void end_job(struct journal_db *db, enum journal_state how)
+{
+    struct journal_end end = {.state = how, .done = 7, .failed = 2, .left = 1};
+    struct journal_batch batch = {.end = &end};
+    assert_int_equal(journal_db_write(db, &batch), ERR_NONE);
+}
+
+static int64_t claim(struct journal_db *db, const struct journal_job *what, bool expect_new)
+{
+    static struct journal_job job;
+    bool is_new;
+    assert_int_equal(journal_db_claim(db, what, true, &job, &is_new), ERR_NONE);
+    assert_int_equal(is_new, expect_new);
+    return job.id;
+}
+
+static void test_new_then_continued(void **state)
+{
+    static struct journal_job job, other;
+    bool is_new, found;
+    (void)state;
+    struct journal_db *db = open_it();
+    assert_int_equal(journal_db_claim(db, &asked, true, &job, &is_new), ERR_NONE);
+    assert_true(is_new && job.id > 0 && job.tag != 0);
+    assert_same_command(&job, &asked);
+    end_job(db, JOURNAL_PARKED);
+    journal_db_close(db);
+    db = open_it();
+    other.id = 0;
+    assert_int_equal(journal_db_next_job(db, &other, &found), ERR_NONE);
+    assert_true(found && other.id == job.id && other.state == JOURNAL_PARKED);
+    assert_true(other.done == 7 && other.failed == 2 && other.left == 1);
+    assert_int_equal(journal_db_claim(db, &asked, true, &other, &is_new), ERR_NONE);
+    assert_true(!is_new && other.id == job.id && other.tag == job.tag);
+    assert_same_command(&other, &asked);
+    assert_int_equal(journal_db_next_job(db, &other, &found), ERR_NONE);
+    assert_false(found);
+    journal_db_close(db);
+}
+
+/* Whatever makes another command makes another job. */
+static void test_identity(void **state)
+{
+    static struct journal_job other[5];
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t first = claim(db, &asked, true);
+    end_job(db, JOURNAL_PARKED);
+    for (size_t i = 0; i < ARRAY_COUNT(other); i++)
+        other[i] = asked;
+    other[0].direction = JOURNAL_DOWNLOAD;
+    strcpy(other[1].source, "/data/run43");
+    strcpy(other[2].endpoint, "http://store.example:80");
+    strcpy(other[3].options, "recursive=1 checksum=sha256");
+    other[4].arguments_bytes = 0; /* not part of it */
+    for (size_t i = 0; i < ARRAY_COUNT(other); i++) {
+        int64_t id = claim(db, &other[i], i < 4);
+        assert_int_equal(id == first, i == 4);
+        end_job(db, JOURNAL_FAILED);
+    }
+    end_job(db, JOURNAL_DONE);
+    claim(db, &asked, true); /* what is done is begun anew */
+    journal_db_close(db);
+}
+
+static void test_running_elsewhere(void **state)
+{
+    static struct journal_job job;
+    int64_t first, second;
+    (void)state;
+    struct journal_db *db = open_it();
+    first = claim(db, &asked, true); /* by this process, which is alive */
+    second = claim(db, &asked, true);
+    assert_true(second > first);
+    assert_int_equal(journal_db_take(db, first, &job), ERR_JOB_RUNNING);
+    assert_non_null(strstr(journal_db_why(db), "running"));
+    assert_int_equal(journal_db_take(db, 99, &job), ERR_JOB_MISSING);
+    assert_int_equal(journal_db_take(db, 0, &job), ERR_JOB_MISSING);
+    execute("UPDATE job SET boot='another', lease=0 WHERE id=1");
+    assert_int_equal(journal_db_take(db, 0, &job), ERR_NONE);
+    assert_int_equal(job.id, first);
+    end_job(db, JOURNAL_DONE);
+    assert_int_equal(journal_db_take(db, first, &job), ERR_JOB_DONE);
+    journal_db_close(db);
+}
+
+static void test_taken_over(void **state)
+{
+    static struct journal_job job;
+    struct journal_mark mark = {{1}};
+    struct journal_batch batch = {.marks = &mark, .mark_count = 1};
+    struct bytes marks;
+    int64_t id = 0;
+    bool found;
+    (void)state;
+    struct journal_db *ours = open_it(), *theirs = open_it();
+    int64_t number = claim(ours, &asked, true);
+    assert_int_equal(journal_db_write(ours, &batch), ERR_NONE);
+    execute("UPDATE job SET host='elsewhere', lease=0");
+    assert_int_equal(journal_db_take(theirs, number, &job), ERR_NONE);
+    assert_int_equal(journal_db_write(ours, &batch), ERR_JOB_TAKEN);
+    assert_int_equal(journal_db_write(theirs, &batch), ERR_NONE);
+    assert_int_equal(journal_db_next_marks(ours, number, &id, &marks, &found), ERR_NONE);
+    assert_true(found);
+    assert_int_equal(journal_db_next_marks(ours, number, &id, &marks, &found), ERR_NONE);
+    assert_true(found);
+    assert_int_equal(journal_db_next_marks(ours, number, &id, &marks, &found), ERR_NONE);
+    assert_false(found); /* two batches of three */
+    assert_int_equal(journal_db_remove(theirs, number), ERR_NONE);
+    assert_int_equal(journal_db_write(theirs, &batch), ERR_JOB_TAKEN);
+    journal_db_close(ours);
+    journal_db_close(theirs);
+}
+
+static struct journal_object an_object(uint32_t number)
+{
+    struct journal_object object;
+    memset(&object, 0, sizeof object);
+    object.number = number;
+    object.state = JOURNAL_MOVING;
+    object.sum = CHECKSUM_SHA256;
+    object.bytes = 1ull << 40;
+    object.part_bytes = 8 * MIB;
+    object.mtime_ns = -5;
+    object.inode = UINT64_MAX;
+    snprintf(object.key, sizeof object.key, "run42/ü %u", number);
+    snprintf(object.etag, sizeof object.etag, "\"e\"");
+    snprintf(object.upload_id, sizeof object.upload_id, "id-%u", number);
+    return object;
+}
+
+static struct journal_part a_part(uint32_t object, uint32_t number)
+{
+    struct journal_part part;
+    memset(&part, 0, sizeof part);
+    part.object = object;
+    part.number = number;
+    part.offset = (number - 1) * 8 * MIB;
+    part.bytes = 8 * MIB;
+    part.confirmed = number % 2;
+    checksum_of(CHECKSUM_SHA256, &number, sizeof number, &part.checksum);
+    snprintf(part.etag, sizeof part.etag, "\"part%u\"", number);
+    return part;
+}
+
+struct area {
+    uint8_t data[200000];
+    size_t count;
+};
+
+static void add(struct area *area, enum journal_record_kind kind, uint32_t number, const void *data,
+                size_t bytes)
+{
+    struct journal_record record = {kind, number};
+    memcpy(area->data + area->count, &record, sizeof record);
+    if (bytes) memcpy(area->data + area->count + sizeof record, data, bytes);
+    area->count += sizeof record + bytes;
+}
+
+static void write_area(struct journal_db *db, struct area *area)
+{
+    struct journal_batch batch = {.records = area->data, .records_bytes = area->count};
+    assert_int_equal(journal_db_write(db, &batch), ERR_NONE);
+    area->count = 0;
+}
+
+static uint32_t count_parts(struct journal_db *db, int64_t job, uint32_t object)
+{
+    struct journal_part part = {.object = object}, expected;
+    uint32_t count = 0;
+    bool found;
+    for (;; count++) {
+        assert_int_equal(journal_db_next_part(db, job, &part, &found), ERR_NONE);
+        if (!found) return count;
+        expected = a_part(object, part.number);
+        assert_memory_equal(&part.checksum, &expected.checksum, sizeof part.checksum);
+        assert_string_equal(part.etag, expected.etag);
+        assert_true(part.offset == expected.offset && part.bytes == expected.bytes);
+        assert_int_equal(part.confirmed, expected.confirmed);
+    }
+}
+
+static void test_objects_and_parts(void **state)
+{
+    static struct area area;
+    struct journal_object object, expected;
+    bool found;
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t job = claim(db, &asked, true);
+    for (uint32_t i = 1; i <= 2; i++) {
+        object = an_object(i);
+        add(&area, JOURNAL_RECORD_OBJECT, i, &object, sizeof object);
+        for (uint32_t p = 1; p <= 20; p += i) {
+            struct journal_part part = a_part(i, p);
+            add(&area, JOURNAL_RECORD_PART, i, &part, sizeof part);
+        }
+    }
+    write_area(db, &area);
+    object.number = 0;
+    for (uint32_t i = 1; i <= 2; i++) {
+        expected = an_object(i);
+        assert_int_equal(journal_db_next_object(db, job, &object, &found), ERR_NONE);
+        assert_true(found);
+        assert_memory_equal(&object, &expected, offsetof(struct journal_object, key));
+        assert_string_equal(object.key, expected.key);
+        assert_string_equal(object.etag, expected.etag);
+        assert_string_equal(object.upload_id, expected.upload_id);
+        assert_string_equal(object.temp, "");
+        assert_int_equal(count_parts(db, job, i), 20 / i);
+    }
+    assert_int_equal(journal_db_next_object(db, job, &object, &found), ERR_NONE);
+    assert_false(found);
+    add(&area, JOURNAL_RECORD_DROP, 1, NULL, 0);
+    object = an_object(2);
+    object.state = JOURNAL_ORPHAN;
+    add(&area, JOURNAL_RECORD_OBJECT, 2, &object, sizeof object); /* replaces it, parts stay */
+    write_area(db, &area);
+    assert_int_equal(count_parts(db, job, 1), 0);
+    assert_int_equal(count_parts(db, job, 2), 10);
+    object.number = 0;
+    assert_int_equal(journal_db_next_object(db, job, &object, &found), ERR_NONE);
+    assert_true(found && object.number == 2 && object.state == JOURNAL_ORPHAN);
+    journal_db_close(db);
+}
+
+static void test_old_ones_are_forgotten(void **state)
+{
+    static struct journal_job job;
+    bool found, is_empty;
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t first = claim(db, &asked, true);
+    end_job(db, JOURNAL_DONE);
+    int64_t second = claim(db, &asked, true);
+    end_job(db, JOURNAL_PARKED); /* old, but not done */
+    assert_int_equal(journal_db_is_empty(db, second, &is_empty), ERR_NONE);
+    assert_true(is_empty);
+    execute("UPDATE job SET updated=updated - 31 * 24 * 3600");
+    assert_int_equal(claim(db, &asked, false), second);
+    job.id = 0;
+    assert_int_equal(journal_db_next_job(db, &job, &found), ERR_NONE);
+    assert_true(found && job.id == second && first < second);
+    journal_db_close(db);
+}
+
+static void test_done_clears_marks(void **state)
+{
+    static struct journal_mark many[1000];
+    struct journal_end end = {.state = JOURNAL_DONE, .done = 1000};
+    struct journal_batch batch = {.marks = many, .mark_count = 1000};
+    struct bytes marks;
+    int64_t id = 0;
+    bool found, is_empty;
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t job = claim(db, &asked, true);
+    assert_int_equal(journal_db_write(db, &batch), ERR_NONE);
+    assert_int_equal(journal_db_is_empty(db, job, &is_empty), ERR_NONE);
+    assert_false(is_empty);
+    assert_int_equal(journal_db_next_marks(db, job, &id, &marks, &found), ERR_NONE);
+    assert_true(found && marks.count == sizeof many);
+    batch = (struct journal_batch){.end = &end};
+    assert_int_equal(journal_db_write(db, &batch), ERR_NONE);
+    id = 0;
+    assert_int_equal(journal_db_next_marks(db, job, &id, &marks, &found), ERR_NONE);
+    assert_false(found);
+    journal_db_shrink(db);
+    journal_db_close(db);
+}
+
+/* Rows that somebody else, or a broken disk, has written: an error each, never a wrong value. */
+static void test_rows_are_not_trusted(void **state)
+{
+    static const char *const rows[] = {
+        "UPDATE job SET source=hex(zeroblob(3000))",
+        "UPDATE job SET direction=3",
+        "UPDATE job SET state=0",
+        "UPDATE job SET pid=-1",
+        "UPDATE job SET arguments=zeroblob(9000)",
+        "UPDATE job SET arguments='no end'",
+        "UPDATE job SET options=x'00'",
+    };
+    static struct journal_job job;
+    bool found;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct journal_db *db = open_it();
+        claim(db, &asked, true);
+        execute(rows[i]);
+        job.id = 0;
+        assert_int_equal(journal_db_next_job(db, &job, &found), ERR_JOURNAL);
+        assert_non_null(strstr(journal_db_why(db), "damaged"));
+        journal_db_close(db);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+static void test_parts_are_not_trusted(void **state)
+{
+    static const char *const rows[] = {
+        "UPDATE part SET number=10001",  "UPDATE part SET bytes=-1",
+        "UPDATE part SET sum=5",         "UPDATE part SET checksum=x'01'",
+        "UPDATE part SET confirmed=2",   "UPDATE part SET etag=hex(zeroblob(64))",
+        "UPDATE part SET start='wrong'", "UPDATE part SET checksum=zeroblob(100)",
+    };
+    static struct area area;
+    bool found;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct journal_part part = a_part(1, 1);
+        struct journal_db *db = open_it();
+        int64_t job = claim(db, &asked, true);
+        add(&area, JOURNAL_RECORD_PART, 1, &part, sizeof part);
+        write_area(db, &area);
+        execute(rows[i]);
+        part.number = 0;
+        assert_int_equal(journal_db_next_part(db, job, &part, &found), ERR_JOURNAL);
+        journal_db_close(db);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+/* Several processes resume the same command at the same time: one gets it. */
+static void test_claimed_once(void **state)
+{
+    static struct journal_job job;
+    int status, got = 0, pipes[2];
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t id = claim(db, &asked, true);
+    end_job(db, JOURNAL_PARKED);
+    journal_db_close(db);
+    assert_int_equal(pipe(pipes), 0);
+    for (int i = 0; i < 4; i++) {
+        char byte;
+        if (fork() != 0) continue;
+        close(pipes[1]);
+        db = open_it();
+        enum err err = journal_db_take(db, id, &job);
+        if (read(pipes[0], &byte, 1) != 0) _exit(9); /* all live until the last one tried */
+        _exit(err == ERR_NONE ? 1 : err == ERR_JOB_RUNNING ? 0 : 2);
+    }
+    usleep(300000);
+    close(pipes[1]);
+    for (int i = 0; i < 4; i++) {
+        assert_true(wait(&status) > 0);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+        got += WEXITSTATUS(status);
+    }
+    close(pipes[0]);
+    assert_int_equal(got, 1);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_new_then_continued),    TEST(test_identity),
+        TEST(test_running_elsewhere),     TEST(test_taken_over),
+        TEST(test_objects_and_parts),     TEST(test_old_ones_are_forgotten),
+        TEST(test_done_clears_marks),     TEST(test_rows_are_not_trusted),
+        TEST(test_parts_are_not_trusted), TEST(test_claimed_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,77 @@
+/* Memory from the kernel, and the two clocks. */
+#include "core/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/clock.h"
+
+static void test_map(void **state)
+{
+    (void)state;
+    static const size_t rows[] = {1, 64 * KIB, 2 * MIB, 2 * MIB + 1, 16 * MIB};
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        void *area;
+        assert_int_equal(mem_map(&area, rows[i]), ERR_NONE);
+        assert_int_equal((uintptr_t)area % (2 * MIB), 0);
+        ((char *)area)[0] = ((char *)area)[rows[i] - 1] = 'x';
+        mem_unmap(area, rows[i]);
+    }
+}
+
+static void test_map_too_much(void **state)
+{
+    (void)state;
+    void *area;
+    assert_int_equal(mem_map(&area, 1ull << 60), ERR_NO_MEMORY);
+}
+
+static void test_resident_follows_touch(void **state)
+{
+    (void)state;
+    const size_t bytes = 32 * MIB, slack_bytes = 4 * MIB;
+    void *area;
+    uint64_t before = mem_resident_bytes();
+    assert_true(before > 0);
+    assert_int_equal(mem_map(&area, bytes), ERR_NONE);
+    assert_true(mem_resident_bytes() < before + slack_bytes); /* mapped is not touched */
+    memset(area, 'x', bytes);
+    assert_true(mem_resident_bytes() + slack_bytes > before + bytes);
+    mem_unmap(area, bytes);
+    assert_true(mem_resident_bytes() < before + slack_bytes);
+}
+
+static void test_ram(void **state)
+{
+    (void)state;
+    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    assert_true(mem_ram_bytes() > 0 && mem_ram_bytes() <= machine);
+}
+
+static void test_clocks(void **state)
+{
+    (void)state;
+    uint64_t first_ns = clock_now_ns();
+    usleep(2000);
+    uint64_t passed_ns = clock_now_ns() - first_ns;
+    assert_true(passed_ns >= 2 * NS_PER_MS && passed_ns < 10 * NS_PER_S);
+    uint64_t wall_s = clock_wall_ns() / NS_PER_S;
+    assert_true(wall_s + 1 >= (uint64_t)time(NULL) && wall_s <= (uint64_t)time(NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_map),
+        cmocka_unit_test(test_map_too_much),
+        cmocka_unit_test(test_resident_follows_touch),
+        cmocka_unit_test(test_ram),
+        cmocka_unit_test(test_clocks),
+    };
+    return cmocka_run_group_tests_name("mem", tests, NULL, NULL);
+}

@@ -1,0 +1,271 @@
+#include "s3/multipart.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/rand.h"
+
+static void test_part_sizes(void **state)
+{
+    static const struct {
+        uint64_t object_bytes, wish_bytes;
+        enum err err;
+        uint64_t part_bytes;
+        const char *why;
+    } rows[] = {
+        {0, 0, ERR_NONE, 8 * MIB, ""},
+        {1, 0, ERR_NONE, 8 * MIB, ""},
+        {10000 * 8 * MIB, 0, ERR_NONE, 8 * MIB, ""},
+        {10000 * 8 * MIB + 1, 0, ERR_NONE, 9 * MIB, ""},
+        {5 * TIB, 0, ERR_NONE, 525 * MIB, ""},
+        {OBJECT_BYTES_MAX, 0, ERR_NONE, 5 * GIB, ""},
+        {OBJECT_BYTES_MAX + 1, 0, ERR_TOO_LARGE, 0, "10,000"},
+        {UINT64_MAX, 5 * GIB, ERR_TOO_LARGE, 0, "10,000"},
+        {GIB, 5 * MIB, ERR_NONE, 5 * MIB, ""},
+        {GIB, 5 * GIB, ERR_NONE, 5 * GIB, ""},
+        {GIB, 7 * MIB + 1, ERR_NONE, 7 * MIB + 1, ""},
+        {GIB, 5 * MIB - 1, ERR_USAGE, 0, "5 MiB"},
+        {GIB, 5 * GIB + 1, ERR_USAGE, 0, "5 GiB"},
+        {10000 * 5 * MIB, 5 * MIB, ERR_NONE, 5 * MIB, ""},
+        {10000 * 5 * MIB + 1, 5 * MIB, ERR_TOO_LARGE, 0, "10001 parts"},
+        {10000 * 5 * MIB + 1, 5 * MIB, ERR_TOO_LARGE, 0, "at least 6 MiB"},
+        {TIB, 8 * MIB, ERR_TOO_LARGE, 0, "at least 105 MiB"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        char why[MULTIPART_WHY_BYTES];
+        uint64_t part_bytes;
+
+        assert_int_equal(
+            multipart_choose(rows[i].object_bytes, rows[i].wish_bytes, &part_bytes, why),
+            rows[i].err);
+        assert_int_equal(part_bytes, rows[i].part_bytes);
+        if (!strstr(why, rows[i].why)) fail_msg("row %zu: \"%s\"", i, why);
+    }
+}
+
+/* Whatever the size, 10,000 parts suffice and are legal. */
+static void test_any_size_fits(void **state)
+{
+    struct rand rand;
+
+    (void)state;
+    rand_init(&rand, 11);
+    for (int i = 0; i < 100000; i++) {
+        uint64_t object_bytes = rand_below(&rand, OBJECT_BYTES_MAX) >> rand_below(&rand, 40);
+        char why[MULTIPART_WHY_BYTES];
+        uint64_t part_bytes;
+
+        assert_int_equal(multipart_choose(object_bytes, 0, &part_bytes, why), ERR_NONE);
+        assert_in_range(part_bytes, PART_BYTES_MIN, PART_BYTES_MAX);
+        assert_int_equal(part_bytes % MIB, 0);
+        assert_true(part_bytes * PARTS_MAX >= object_bytes);
+    }
+}
+
+/* The promise for streams: legal sizes that never shrink, and beyond 5 TiB in all. */
+static void test_growing_parts(void **state)
+{
+    uint64_t total = 0, before = 0;
+
+    (void)state;
+    for (uint32_t index = 0; index < PARTS_MAX; index++) {
+        uint64_t bytes = multipart_growing_bytes(index, MULTIPART_PART_BYTES, PART_BYTES_MAX);
+
+        assert_in_range(bytes, PART_BYTES_MIN, PART_BYTES_MAX);
+        assert_true(bytes >= before);
+        assert_int_equal(bytes % MIB, 0);
+        before = bytes;
+        total += bytes;
+    }
+    assert_true(total >= 5 * TIB);
+    assert_int_equal(total, multipart_growing_total(MULTIPART_PART_BYTES, PART_BYTES_MAX));
+    assert_int_equal(multipart_growing_bytes(999, 8 * MIB, GIB), 8 * MIB);
+    assert_int_equal(multipart_growing_bytes(1000, 8 * MIB, GIB), 16 * MIB);
+    assert_int_equal(multipart_growing_bytes(9999, 8 * MIB, 20 * MIB), 20 * MIB);
+    assert_int_equal(multipart_growing_bytes(9999, 8 * MIB, 8 * MIB), 8 * MIB);
+    assert_int_equal(multipart_growing_total(8 * MIB, 8 * MIB), 80000 * MIB);
+}
+
+static void test_equal_bytes(void **state)
+{
+    static const struct {
+        uint64_t bytes[4]; /* 0 ends them */
+        uint64_t equal;
+    } rows[] = {{{0}, 0},       {{5}, 5},       {{5, 5}, 5},    {{5, 3}, 5},    {{5, 6}, 0},
+                {{5, 5, 1}, 5}, {{5, 4, 5}, 0}, {{5, 4, 4}, 0}, {{8, 8, 16}, 0}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct multipart table;
+        uint32_t index;
+        multipart_init(&table);
+        for (uint32_t k = 0; k < 4 && rows[i].bytes[k]; k++)
+            assert_int_equal(multipart_add(&table, rows[i].bytes[k], &index), ERR_NONE);
+        assert_int_equal(multipart_equal_bytes(&table), rows[i].equal);
+        multipart_fini(&table);
+    }
+}
+
+static void test_known_object(void **state)
+{
+    struct multipart table;
+    uint32_t index;
+
+    (void)state;
+    multipart_init(&table);
+    assert_int_equal(multipart_cut(&table, 3 * 5 * MIB + 1, 5 * MIB), ERR_NONE);
+    assert_int_equal(table.count, 4);
+    assert_int_equal(table.bytes, 3 * 5 * MIB + 1);
+    assert_true(table.whole);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_true(multipart_next(&table, &index));
+        assert_int_equal(index, i);
+        assert_int_equal(multipart_part(&table, i)->offset, i * 5 * MIB);
+        assert_int_equal(multipart_part(&table, i)->bytes, i < 3 ? 5 * MIB : 1);
+    }
+    assert_false(multipart_next(&table, &index));
+
+    multipart_again(&table, 2);
+    multipart_again(&table, 1);
+    assert_true(multipart_next(&table, &index));
+    assert_int_equal(index, 1);
+    assert_int_equal(multipart_done(&table, 3, BYTES("\"e3\""), BYTES("\x01\x00\x03")), ERR_NONE);
+    assert_true(multipart_next(&table, &index));
+    assert_int_equal(index, 2);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_false(multipart_is_complete(&table));
+        assert_int_equal(multipart_done(&table, i, BYTES("e"), BYTES("")), ERR_NONE);
+    }
+    assert_true(multipart_is_complete(&table));
+    assert_int_equal(table.done_bytes, table.bytes);
+    assert_string_equal(multipart_part(&table, 3)->etag, "\"e3\"");
+    assert_int_equal(multipart_part(&table, 3)->checksum_bytes, 3);
+    assert_memory_equal(multipart_part(&table, 3)->checksum, "\x01\x00\x03", 3);
+    multipart_fini(&table);
+}
+
+static void test_stream(void **state)
+{
+    struct multipart table;
+    uint64_t offset = 0;
+    uint32_t index;
+
+    (void)state;
+    multipart_init(&table);
+    for (uint32_t i = 0; i < PARTS_MAX; i++) {
+        uint64_t bytes = multipart_growing_bytes(i, 8 * MIB, 5 * GIB);
+
+        assert_false(multipart_next(&table, &index));
+        assert_int_equal(multipart_add(&table, bytes, &index), ERR_NONE);
+        assert_int_equal(index, i);
+        assert_int_equal(multipart_part(&table, i)->offset, offset);
+        assert_true(multipart_next(&table, &index));
+        assert_int_equal(index, i);
+        assert_int_equal(multipart_done(&table, i, BYTES("x"), BYTES("")), ERR_NONE);
+        offset += bytes;
+    }
+    assert_int_equal(multipart_add(&table, 1, &index), ERR_TOO_LARGE);
+    assert_false(multipart_is_complete(&table));
+    multipart_end(&table);
+    assert_true(multipart_is_complete(&table));
+    assert_int_equal(table.bytes, offset);
+    multipart_fini(&table);
+    multipart_fini(&table); /* harmless */
+}
+
+/* Seeded order of answers: each part is sent until it is done, and only then all is complete. */
+static void test_any_order_of_answers(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct multipart table;
+        uint32_t out[16], out_count = 0, index;
+        struct rand rand;
+
+        rand_init(&rand, seed);
+        multipart_init(&table);
+        assert_int_equal(multipart_cut(&table, 5 * MIB * rand_below(&rand, 1000) + 1, 5 * MIB),
+                         ERR_NONE);
+        while (!multipart_is_complete(&table)) {
+            while (out_count < 16 && multipart_next(&table, &index))
+                out[out_count++] = index;
+            if (out_count == 0) fail_msg("seed %llu: nothing to send", (unsigned long long)seed);
+            uint32_t which = (uint32_t)rand_below(&rand, out_count);
+
+            if (rand_below(&rand, 4) == 0)
+                multipart_again(&table, out[which]);
+            else
+                assert_int_equal(multipart_done(&table, out[which], BYTES("e"), BYTES("c")),
+                                 ERR_NONE);
+            out[which] = out[--out_count];
+        }
+        assert_int_equal(out_count, 0);
+        multipart_fini(&table);
+    }
+}
+
+static void test_limits(void **state)
+{
+    char etag[ETAG_BYTES_MAX + 1];
+    struct multipart table;
+    uint32_t index;
+
+    (void)state;
+    memset(etag, 'e', sizeof(etag));
+    multipart_init(&table);
+    assert_int_equal(multipart_cut(&table, 10001 * 5 * MIB, 5 * MIB), ERR_TOO_LARGE);
+    assert_int_equal(multipart_cut(&table, 10000 * 5 * MIB, 5 * MIB), ERR_NONE);
+    assert_int_equal(table.count, 10000);
+    assert_true(multipart_next(&table, &index));
+    assert_int_equal(multipart_done(&table, 0, (struct bytes){etag, ETAG_BYTES_MAX + 1}, BYTES("")),
+                     ERR_PART);
+    assert_int_equal(multipart_done(&table, 0, (struct bytes){etag, ETAG_BYTES_MAX}, BYTES("")),
+                     ERR_NONE);
+    assert_int_equal(multipart_done(&table, 9999, BYTES(""), BYTES("")), ERR_NONE); /* a journal */
+    assert_int_equal(table.done_count, 2);
+    multipart_fini(&table);
+}
+
+static void test_redo_and_rename(void **state)
+{
+    struct multipart multipart;
+    uint32_t index;
+
+    (void)state;
+    multipart_init(&multipart);
+    assert_int_equal(multipart_cut(&multipart, 25, 10), ERR_NONE);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_true(multipart_next(&multipart, &index));
+        assert_int_equal(multipart_done(&multipart, index, BYTES("\"a\""), BYTES("")), ERR_NONE);
+    }
+    assert_true(multipart_is_complete(&multipart));
+    multipart_redo(&multipart, 1);
+    assert_false(multipart_is_complete(&multipart));
+    assert_int_equal(multipart.done_bytes, 15);
+    assert_true(multipart_next(&multipart, &index));
+    assert_int_equal(index, 1);
+    assert_false(multipart_next(&multipart, &index));
+    assert_int_equal(multipart_done(&multipart, 1, BYTES("\"b\""), BYTES("")), ERR_NONE);
+    assert_true(multipart_is_complete(&multipart));
+    assert_int_equal(multipart_rename(&multipart, 0, BYTES("\"c\"")), ERR_NONE);
+    assert_string_equal(multipart_part(&multipart, 0)->etag, "\"c\"");
+    multipart_fini(&multipart);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_part_sizes),           cmocka_unit_test(test_any_size_fits),
+        cmocka_unit_test(test_growing_parts),        cmocka_unit_test(test_equal_bytes),
+        cmocka_unit_test(test_known_object),         cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_any_order_of_answers), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_redo_and_rename),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

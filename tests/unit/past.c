@@ -1,0 +1,131 @@
+/* What was before: marks tell states of objects apart, and the table finds what was put in. */
+#include "s3/past.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_marks_of_files(void **state)
+{
+    struct file_identity identity = {.size_bytes = 1, .mtime_ns = 2, .ctime_ns = 3, .inode = 4};
+    struct file_identity others[6];
+    struct journal_mark mark, other;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+        others[i] = identity;
+    others[0].size_bytes++;
+    others[1].mtime_ns++;
+    others[2].ctime_ns++;
+    others[3].inode++;
+    others[4].dev_minor++; /* no difference */
+    past_mark_file(&mark, "a/b", &identity);
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        past_mark_file(&other, i == 5 ? "a/c" : "a/b", &others[i]);
+        assert_int_equal(memcmp(&mark, &other, sizeof mark) == 0, i == 4);
+    }
+}
+
+static void test_marks_of_objects(void **state)
+{
+    struct journal_mark marks[4];
+    (void)state;
+    past_mark_object(&marks[0], "k", 1, "\"e\"");
+    past_mark_object(&marks[1], "k", 2, "\"e\"");
+    past_mark_object(&marks[2], "k", 1, "\"f\"");
+    past_mark_object(&marks[3], "l", 1, "\"e\"");
+    for (size_t i = 1; i < ARRAY_COUNT(marks); i++)
+        assert_memory_not_equal(&marks[0], &marks[i], sizeof marks[0]);
+    past_mark_object(&marks[1], "k", 1, "\"e\"");
+    assert_memory_equal(&marks[0], &marks[1], sizeof marks[0]);
+}
+
+static void test_nothing_was(void **state)
+{
+    struct journal_mark mark = {{1}};
+    struct past past;
+    (void)state;
+    past_init(&past);
+    assert_false(past_has(&past, &mark));
+    assert_null(past_find(&past, "k"));
+    past_fini(&past);
+}
+
+static struct journal_db *fill(const char *folder, int64_t *job, uint32_t count)
+{
+    static const struct journal_job asked = {.direction = JOURNAL_DOWNLOAD};
+    static struct journal_job claimed;
+    static struct {
+        struct journal_record record;
+        struct journal_object object;
+    } rows[2];
+    struct journal_mark *marks = calloc(count, sizeof *marks);
+    struct journal_batch batch = {
+        .records = (void *)rows, .records_bytes = sizeof rows, .marks = marks, .mark_count = count};
+    char path[128], why[JOURNAL_DB_WHY_BYTES];
+    struct journal_db *db;
+    bool is_new;
+    snprintf(path, sizeof path, "%s/journal.db", folder);
+    assert_int_equal(journal_db_open(&db, path, why), ERR_NONE);
+    assert_int_equal(journal_db_claim(db, &asked, true, &claimed, &is_new), ERR_NONE);
+    *job = claimed.id;
+    for (uint32_t i = 1; i < count; i++) /* the first stays all zeros: no object's mark */
+        past_mark_object(&marks[i], "k", i, "");
+    for (uint32_t i = 0; i < 2; i++) {
+        rows[i].record.kind = JOURNAL_RECORD_OBJECT;
+        rows[i].object.number = 3 + i;
+        rows[i].object.state = JOURNAL_MOVING;
+        snprintf(rows[i].object.key, sizeof rows[i].object.key, "key%u", i);
+    }
+    assert_int_equal(journal_db_write(db, &batch), ERR_NONE);
+    assert_int_equal(journal_db_write(db, &batch), ERR_NONE); /* twice the same: no matter */
+    free(marks);
+    return db;
+}
+
+static void test_loaded(void **state)
+{
+    const uint32_t count = 5000;
+    char folder[] = "/tmp/argosy-past-XXXXXX", command[64];
+    struct journal_mark mark;
+    struct past past;
+    int64_t job;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    struct journal_db *db = fill(folder, &job, count);
+    assert_int_equal(past_load(&past, db, job), ERR_NONE);
+    assert_int_equal(past.mark_count, count - 1);
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        past_mark_object(&mark, "k", i, "");
+        assert_int_equal(past_has(&past, &mark), i > 0 && i < count);
+    }
+    assert_int_equal(past.numbers_used, 4);
+    struct past_object *object = past_find(&past, "key1");
+    assert_non_null(object);
+    assert_int_equal(object->row.number, 4);
+    object->taken = true;
+    assert_null(past_find(&past, "key1"));
+    assert_non_null(past_find(&past, "key0"));
+    past_fini(&past);
+    assert_int_equal(journal_db_forget_marks(db, job), ERR_NONE);
+    assert_int_equal(past_load(&past, db, job), ERR_NONE);
+    assert_true(past.mark_count == 0 && past.object_count == 2);
+    past_fini(&past);
+    journal_db_close(db);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_marks_of_files),
+        cmocka_unit_test(test_marks_of_objects),
+        cmocka_unit_test(test_nothing_was),
+        cmocka_unit_test(test_loaded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,152 @@
+#include "sched/prefixes.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct prefixes prefixes;
+static struct prefixes_cell *cells[2];
+static uint64_t now_ns;
+
+static void open_prefixes(enum prefixes_kind kind)
+{
+    now_ns = NS_PER_S;
+    assert_int_equal(prefixes_open(&prefixes, kind, now_ns), ERR_NONE);
+    for (int i = 0; i < 2; i++) {
+        cells[i] = calloc(PREFIXES_MAX, sizeof *cells[i]);
+        prefixes_join(&prefixes, cells[i]);
+    }
+    assert_false(prefixes_tick(&prefixes, now_ns));
+}
+
+static void close_prefixes(void)
+{
+    for (int i = 0; i < 2; i++)
+        free(cells[i]);
+    prefixes_close(&prefixes);
+}
+
+/* Half of it on each core. */
+static void answer(uint32_t index, uint32_t count, uint64_t each_ns)
+{
+    for (int i = 0; i < 2; i++) {
+        meter_add(&cells[i][index].answered, count / 2);
+        meter_add(&cells[i][index].answer_ns, count / 2 * each_ns);
+    }
+}
+
+static void end_round(void)
+{
+    now_ns += PREFIX_ROUND_NS;
+    assert_true(prefixes_tick(&prefixes, now_ns));
+}
+
+static void test_names(void **state)
+{
+    char name[32];
+    (void)state;
+    open_prefixes(PREFIXES_FAIR);
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 1; i < PREFIXES_MAX; i++) {
+            snprintf(name, sizeof name, "a/%u/", i);
+            assert_int_equal(prefixes_find(&prefixes, bytes_of(name), now_ns), i);
+        }
+    }
+    assert_int_equal(prefixes_find(&prefixes, BYTES(""), now_ns), 0);
+    uint16_t shared = prefixes_find(&prefixes, BYTES("one too many/"), now_ns);
+    assert_in_range(shared, 1, PREFIXES_MAX - 1);
+    assert_int_equal(prefixes_find(&prefixes, BYTES("one too many/"), now_ns), shared);
+    assert_string_equal(prefixes.entries[7].name, "a/7/");
+    close_prefixes();
+}
+
+/* A fifth moves nothing, a factor does, and the bounds hold. */
+static void test_weights(void **state)
+{
+    static const struct {
+        uint64_t slow_ms;
+        double weight;
+    } rows[] = {{11, 1}, {40, 0.625}, {4000, 0.5}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        open_prefixes(PREFIXES_FAIR);
+        uint16_t a = prefixes_find(&prefixes, BYTES("a/"), now_ns);
+        uint16_t b = prefixes_find(&prefixes, BYTES("b/"), now_ns);
+        for (int round = 0; round < 20; round++) {
+            answer(a, 20, 10 * NS_PER_MS);
+            answer(b, 20, rows[i].slow_ms * NS_PER_MS);
+            end_round();
+        }
+        double weight = prefixes.entries[b].prefix.weight;
+        assert_true(fabs(weight / rows[i].weight - 1) < 0.02);
+        assert_true(prefixes.entries[a].prefix.weight <= PREFIXES_WEIGHT_MAX);
+        close_prefixes();
+    }
+}
+
+static void test_whose_refusals(void **state)
+{
+    (void)state;
+    open_prefixes(PREFIXES_FAIR);
+    uint16_t index[4];
+    static const char *const names[] = {"a/", "b/", "c/", "d/"};
+    for (int i = 0; i < 4; i++)
+        index[i] = prefixes_find(&prefixes, bytes_of(names[i]), now_ns);
+    for (int refusing = 1; refusing <= 3; refusing += 2) { /* one of four; three of four */
+        for (int i = 0; i < 4; i++)
+            answer(index[i], 10, NS_PER_MS);
+        for (int i = 0; i < refusing; i++)
+            meter_add(&cells[i % 2][index[i]].refused, 5);
+        end_round();
+        assert_int_equal(prefixes.common_refusals, refusing == 1 ? 0 : 15);
+    }
+    close_prefixes();
+    open_prefixes(PREFIXES_NONE); /* nobody else answers to them then */
+    meter_add(&cells[0][0].refused, 5);
+    end_round();
+    assert_int_equal(prefixes.common_refusals, 5);
+    assert_int_equal(prefixes.news_count, 0);
+    close_prefixes();
+}
+
+static void test_news(void **state)
+{
+    (void)state;
+    open_prefixes(PREFIXES_FAIR);
+    uint16_t a = prefixes_find(&prefixes, BYTES("a/"), now_ns);
+    uint16_t b = prefixes_find(&prefixes, BYTES("b/"), now_ns);
+    assert_true(prefixes_may_go(&prefixes, a, 0, now_ns));
+    prefixes_on_go(&prefixes, a);
+    for (int round = 0; round < 3; round++) {
+        answer(a, 20, NS_PER_MS);
+        answer(b, 20, NS_PER_MS);
+        end_round();
+        assert_int_equal(prefixes.news_count, 0);
+    }
+    answer(b, 20, NS_PER_MS);
+    meter_add(&cells[1][a].refused, 2);
+    end_round();
+    assert_int_equal(prefixes.news_count, 1);
+    assert_int_equal(prefixes.news[0].index, a);
+    assert_true(prefixes.news[0].rate_before_per_s == 0);
+    assert_false(prefixes_may_go(&prefixes, a, 0, now_ns)); /* a window of one is full */
+    prefixes.open = true;
+    assert_true(prefixes_may_go(&prefixes, a, 0, now_ns));
+    close_prefixes();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_whose_refusals),
+        cmocka_unit_test(test_news),
+    };
+    return cmocka_run_group_tests_name("prefixes", tests, NULL, NULL);
+}

@@ -1,0 +1,91 @@
+#include "sched/sample.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void test_round_times(void **state)
+{
+    static const struct {
+        uint64_t rtt_ms, answer_ms, round_ms;
+    } rows[] = {
+        {0, 1, 200},    {1, 1, 200},      {20, 10, 200}, {50, 100, 500}, {100, 50, 850},
+        {500, 1, 2000}, {10, 5000, 2000}, {10, 0, 2000}, /* nothing was answered: who knows? */
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        assert_int_equal(sample_round_ns(rows[i].rtt_ms * NS_PER_MS, rows[i].answer_ms * NS_PER_MS),
+                         rows[i].round_ms * NS_PER_MS);
+}
+
+static void test_round(void **state)
+{
+    struct sampler sampler;
+    struct sample sample;
+    struct sample_totals totals = {.delivered_bytes = 7000, .busy_ns = 5, .refusals = 3};
+    (void)state;
+    sampler_init(&sampler);
+    assert_false(sampler_tick(&sampler, NS_PER_S, &totals, 4, NS_PER_S, &sample));
+    totals.delivered_bytes += 1000000;
+    totals.busy_ns += 2 * NS_PER_S;
+    assert_false(sampler_tick(&sampler, 3 * NS_PER_S / 2, &totals, 4, NS_PER_S, &sample));
+    totals.delivered_bytes += 1000000;
+    totals.busy_ns += 2 * NS_PER_S;
+    totals.requests += 8;
+    totals.refusals += 2;
+    totals.timeouts += 1;
+    totals.sent_bytes += 4000000;
+    totals.resent_bytes += 1000000;
+    assert_true(sampler_tick(&sampler, 2 * NS_PER_S, &totals, 4, NS_PER_S, &sample));
+    assert_int_equal(sample.interval_ns, NS_PER_S);
+    assert_true(sample.rate_bytes_per_s == 2e6);
+    assert_true(sample.load == 4 && sample.allowed == 4);
+    assert_true(sample.requests_per_s == 8);
+    assert_int_equal(sample.refusals, 2);
+    assert_int_equal(sample.timeouts, 1);
+    assert_true(sample.resent_share == 0.25);
+    assert_false(sample.app_limited);
+    assert_true(sample_slowness(&sample) == 2000); /* 4 requests, 2 MB/s: 2 µs a byte */
+    /* The end was the next one's begin. */
+    totals.delivered_bytes += 500000;
+    assert_true(sampler_tick(&sampler, 3 * NS_PER_S, &totals, 4, NS_PER_S, &sample));
+    assert_true(sample.rate_bytes_per_s == 5e5);
+}
+
+static void test_app_limited(void **state)
+{
+    static const struct {
+        double load, first_window, second_window;
+        bool app_limited;
+    } rows[] = {
+        {8, 8, 8, false}, {7.3, 8, 8, false}, {7.1, 8, 8, true},
+        {0, 8, 8, true},  {6, 4, 8, false}, /* the mean of what was allowed counts */
+        {5, 4, 8, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct sampler sampler;
+        struct sample sample;
+        struct sample_totals totals = {.busy_ns = 0};
+        sampler_init(&sampler);
+        assert_false(sampler_tick(&sampler, NS_PER_S, &totals, 1, NS_PER_S, &sample));
+        assert_false(sampler_tick(&sampler, 3 * NS_PER_S / 2, &totals, rows[i].first_window,
+                                  NS_PER_S, &sample));
+        totals.busy_ns = (uint64_t)(rows[i].load * 1e9);
+        assert_true(sampler_tick(&sampler, 2 * NS_PER_S, &totals, rows[i].second_window, NS_PER_S,
+                                 &sample));
+        assert_int_equal(sample.app_limited, rows[i].app_limited);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_times),
+        cmocka_unit_test(test_round),
+        cmocka_unit_test(test_app_limited),
+    };
+    return cmocka_run_group_tests_name("sample", tests, NULL, NULL);
+}

@@ -1,0 +1,114 @@
+#include "tools/state.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct state example = {
+    .pid = 4711,
+    .job = 7,
+    .command = "cp",
+    .source = "/a \"b\"\n\303\251",
+    .target = "s3://b/k",
+    .numbers = {.found = 10,
+                .done = 3,
+                .failed = 1,
+                .found_bytes = 5 * GIB,
+                .done_bytes = GIB,
+                .before_bytes = GIB,
+                .planning = true},
+    .elapsed_ns = 90 * NS_PER_S,
+    .rate_bytes_per_s = 3 * MIB,
+    .limit_bytes_per_s = 4 * MIB,
+    .limit_by_clock = true,
+};
+
+static void test_what_is_written_is_read(void **state)
+{
+    char text[2048], again[2048], kept[2048];
+    struct state read;
+    struct writer area;
+    const char *why;
+    (void)state;
+    assert_true(state_write(&example, text, sizeof text));
+    writer_init(&area, kept, sizeof kept);
+    assert_true(state_read(&read, text, &area, &why));
+    assert_string_equal(read.source, example.source);
+    assert_int_equal(read.numbers.before_bytes, GIB);
+    assert_true(state_write(&read, again, sizeof again));
+    assert_string_equal(again, text);
+}
+
+static void test_no_room(void **state)
+{
+    char text[100];
+    (void)state;
+    assert_false(state_write(&example, text, sizeof text));
+}
+
+static void test_what_is_no_state(void **state)
+{
+    static const char *const texts[] = {"", "{", "{}", "[]", "{\"pid\":\"x\"}", "{\"pid\":0}"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        char kept[256];
+        struct state read;
+        struct writer area;
+        const char *why;
+        writer_init(&area, kept, sizeof kept);
+        if (state_read(&read, texts[i], &area, &why)) fail_msg("'%s' was taken", texts[i]);
+        assert_string_equal(why, "");
+    }
+}
+
+static void test_a_refusal(void **state)
+{
+    char text[256], kept[256];
+    struct state read;
+    struct writer area;
+    const char *why;
+    (void)state;
+    state_write_error("no \"rate\"", text, sizeof text);
+    writer_init(&area, kept, sizeof kept);
+    assert_false(state_read(&read, text, &area, &why));
+    assert_string_equal(why, "no \"rate\"");
+}
+
+/* A later argosy may say more, an earlier one less. */
+static void test_other_versions(void **state)
+{
+    char kept[256];
+    struct state read;
+    struct writer area;
+    const char *why;
+    (void)state;
+    writer_init(&area, kept, sizeof kept);
+    assert_true(state_read(&read, "{\"new\":[1,{\"a\":2}],\"pid\":5}", &area, &why));
+    assert_int_equal(read.pid, 5);
+    assert_string_equal(read.target, "");
+}
+
+static void test_words(void **state)
+{
+    char line[512];
+    struct writer w;
+    (void)state;
+    writer_init(&w, line, sizeof line);
+    state_say(&example, &w);
+    assert_string_equal(writer_string(&w),
+                        "job 7 (pid 4711) cp /a \"b\"\\x0a\303\251 s3://b/k: 2.00 GiB of 5.00 GiB+ "
+                        "in 1:30, now 3.00 MiB/s, at most 4.00 MiB/s (33.6 Mbit/s) now, by the "
+                        "clock, 1 failed");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_written_is_read), cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_what_is_no_state),        cmocka_unit_test(test_a_refusal),
+        cmocka_unit_test(test_other_versions),          cmocka_unit_test(test_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,257 @@
+/* What nobody goes on from is removed, and nothing else is: uploads at a scripted server, files in
+ * a folder. */
+#include "s3/sweep.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "s3/stamp.h"
+#include "tests/unit/peer.h"
+
+#define OBJECTS_MAX 4
+
+struct world {
+    struct core core;
+    struct peer peer;
+    struct conf conf;
+    struct endpoint endpoint;
+    struct client client;
+    struct sweep sweep;
+    struct past_object objects[OBJECTS_MAX];
+    struct op ops[OBJECTS_MAX], end;
+    char folder[64];
+    int folder_fd;
+};
+
+static void on_done(struct op *op)
+{
+    (void)op;
+}
+
+static enum err wait_for(struct world *w, struct op *op)
+{
+    while (op->out)
+        core_turn(&w->core, true);
+    return op->err;
+}
+
+static void open_world(struct world *w, const struct peer_step *steps)
+{
+    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
+    char url[64], why[TLS_WHY_BYTES];
+    int raw;
+    alarm(60);
+    memset(w, 0, sizeof *w);
+    peer_start(&w->peer, steps);
+    assert_int_equal(core_open(&w->core, &options, &raw), ERR_NONE);
+    conf_init(&w->conf);
+    w->conf.log.level_max = LOG_ERROR;
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", w->peer.port);
+    struct endpoint_options endpoint = {.url = url};
+    assert_int_equal(target_parse_endpoint(&w->endpoint, &endpoint, why), ERR_NONE);
+    assert_int_equal(client_open(&w->client, &w->core, &w->conf, &w->endpoint, NULL, why),
+                     ERR_NONE);
+    snprintf(w->folder, sizeof w->folder, "/tmp/argosy-sweep-XXXXXX");
+    assert_non_null(mkdtemp(w->folder));
+    w->folder_fd = open(w->folder, O_PATH | O_DIRECTORY);
+    struct sweep_place place = {.client = &w->client,
+                                .log = &w->conf.log,
+                                .bucket = "bkt",
+                                .folder_fd = w->folder_fd,
+                                .resolve = RESOLVE_BENEATH,
+                                .until_s = 2000};
+    sweep_init(&w->sweep, &w->core, &place);
+    op_init(&w->end, on_done);
+    for (int i = 0; i < OBJECTS_MAX; i++) {
+        op_init(&w->ops[i], on_done);
+        snprintf(w->objects[i].row.key, sizeof w->objects[i].row.key, "key");
+        w->objects[i].row.created_s = 1000;
+    }
+}
+
+static void close_world(struct world *w)
+{
+    char command[128];
+    sweep_fini(&w->sweep);
+    client_close(&w->client, &w->end);
+    assert_int_equal(wait_for(w, &w->end), ERR_NONE);
+    peer_join(&w->peer);
+    core_close(&w->core);
+    close(w->folder_fd);
+    snprintf(command, sizeof command, "rm -rf %s", w->folder);
+    assert_int_equal(system(command), 0);
+}
+
+#define ACCEPT                                                                                     \
+    {                                                                                              \
+        PEER_ACCEPT, NULL, 0                                                                       \
+    }
+#define HEAD                                                                                       \
+    {                                                                                              \
+        PEER_HEAD, NULL, 0                                                                         \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        PEER_END, NULL, 0                                                                          \
+    }
+#define GONE "HTTP/1.1 204 No Content\r\n\r\n"
+#define UNKNOWN                                                                                    \
+    "HTTP/1.1 404 Not Found\r\nContent-Length: 40\r\n\r\n<Error><Code>NoSuchUpload</Code></Error>"
+#define DENIED                                                                                     \
+    "HTTP/1.1 403 Forbidden\r\nContent-Length: 40\r\n\r\n<Error><Code>AccessDenied</Code></Error>"
+
+/* Removed, gone already, and refused: the one does not keep the other from its turn. */
+static void test_known_uploads(void **state)
+{
+    static const struct peer_step steps[] = {ACCEPT,
+                                             HEAD,
+                                             {PEER_SEND, GONE, 0},
+                                             HEAD,
+                                             {PEER_SEND, UNKNOWN, 0},
+                                             HEAD,
+                                             {PEER_SEND, DENIED, 0},
+                                             END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    for (int i = 0; i < 3; i++) {
+        snprintf(w.objects[i].row.upload_id, sizeof w.objects[i].row.upload_id, "id%d", i);
+        sweep_start(&w.sweep, &w.objects[i], &w.ops[i]);
+        assert_true(w.objects[i].taken);
+    }
+    assert_int_equal(wait_for(&w, &w.ops[0]), ERR_NONE);
+    assert_int_equal(wait_for(&w, &w.ops[1]), ERR_NONE);
+    assert_int_equal(wait_for(&w, &w.ops[2]), ERR_DENIED);
+    assert_true(w.sweep.aborted == 1 && w.sweep.failed == 1 && w.sweep.removed == 0);
+    close_world(&w); /* the peer is joined: what it received can be looked at */
+    assert_non_null(strstr(w.peer.heads, "DELETE /bkt/key?uploadId=id0 "));
+}
+
+/* A page of uploads, the server's clock a day ahead of ours. */
+static const char *page_of(char *area, size_t bytes, const char *const *keys, const int64_t *times)
+{
+    char xml[2048], date[STAMP_HTTP_BYTES], stamp[STAMP_ISO_BYTES];
+    const int64_t ahead = 24 * 3600;
+    int at = snprintf(xml, sizeof xml, "<ListMultipartUploadsResult>");
+    stamp_format_http((uint64_t)(time(NULL) + ahead) * NS_PER_S, date);
+    for (int i = 0; keys[i]; i++) {
+        stamp_format_iso((uint64_t)(times[i] + ahead) * NS_PER_S, stamp);
+        at += snprintf(xml + at, sizeof xml - (size_t)at,
+                       "<Upload><Key>%s</Key><UploadId>at%lld</UploadId><Initiated>%s</Initiated>"
+                       "</Upload>",
+                       keys[i], (long long)times[i], stamp);
+    }
+    at += snprintf(xml + at, sizeof xml - (size_t)at, "</ListMultipartUploadsResult>");
+    snprintf(area, bytes, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Length: %d\r\n\r\n%s", date, at,
+             xml);
+    return area;
+}
+
+/* Only those of the key, and of the time in which ours must have been created. */
+static void test_upload_without_id(void **state)
+{
+    static char first[4096], second[4096];
+    static const char *const keys[] = {"key", "key", "key", "key2", NULL}, *const none[] = {NULL};
+    static const int64_t times[] = {900, 1500, 2100, 1500};
+    struct peer_step steps[] = {ACCEPT,
+                                HEAD,
+                                {PEER_SEND, page_of(first, sizeof first, keys, times), 0},
+                                HEAD,
+                                {PEER_SEND, GONE, 0},
+                                HEAD,
+                                {PEER_SEND, page_of(second, sizeof second, none, times), 0},
+                                END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    sweep_start(&w.sweep, &w.objects[0], &w.ops[0]);
+    assert_int_equal(wait_for(&w, &w.ops[0]), ERR_NONE);
+    assert_int_equal(w.sweep.aborted, 1);
+    close_world(&w);
+    assert_non_null(strstr(w.peer.heads, "GET /bkt?uploads&prefix=key "));
+    assert_non_null(strstr(w.peer.heads, "DELETE /bkt/key?uploadId=at1500 "));
+    assert_null(strstr(w.peer.heads, "at900"));
+    assert_null(strstr(w.peer.heads, "at2100"));
+}
+
+static void touch(const struct world *w, const char *name)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", w->folder, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static bool is_there(const struct world *w, const char *name)
+{
+    char path[256];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/%s", w->folder, name);
+    return lstat(path, &status) == 0;
+}
+
+static void test_files(void **state)
+{
+    static const struct peer_step steps[] = {END};
+    static const char *const temps[] = {".argosy-1", "a/.argosy-2", "out/.argosy-3", "a/mine"};
+    struct world w;
+    char path[256];
+    (void)state;
+    open_world(&w, steps);
+    snprintf(path, sizeof path, "%s/a", w.folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/out", w.folder);
+    assert_int_equal(symlink("/tmp", path), 0);
+    touch(&w, ".argosy-1");
+    touch(&w, "a/.argosy-2");
+    touch(&w, "a/mine");
+    for (int i = 0; i < 4; i++) {
+        snprintf(w.objects[i].row.temp, sizeof w.objects[i].row.temp, "%s", temps[i]);
+        sweep_start(&w.sweep, &w.objects[i], &w.ops[i]);
+    }
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(wait_for(&w, &w.ops[i]), i == 2 ? ERR_FILE_ESCAPES : ERR_NONE);
+    assert_false(is_there(&w, ".argosy-1") || is_there(&w, "a/.argosy-2"));
+    assert_true(is_there(&w, "a/mine"));
+    assert_string_equal(w.objects[1].row.temp, temps[1]); /* the row may be written again */
+    assert_int_equal(w.sweep.removed, 2);
+    close_world(&w);
+}
+
+static void test_cancel(void **state)
+{
+    static const struct peer_step steps[] = {ACCEPT, HEAD, {PEER_QUIET, NULL, 0}, END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    sweep_cancel(&w.sweep); /* nothing is out */
+    for (int i = 0; i < 2; i++) {
+        snprintf(w.objects[i].row.upload_id, sizeof w.objects[i].row.upload_id, "id%d", i);
+        sweep_start(&w.sweep, &w.objects[i], &w.ops[i]);
+    }
+    for (int i = 0; i < 20; i++)
+        core_turn(&w.core, false);
+    sweep_cancel(&w.sweep);
+    assert_int_equal(wait_for(&w, &w.ops[0]), ERR_CANCELLED);
+    assert_int_equal(wait_for(&w, &w.ops[1]), ERR_CANCELLED);
+    assert_int_equal(w.sweep.failed, 0);
+    close_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_known_uploads),
+        cmocka_unit_test(test_upload_without_id),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_cancel),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

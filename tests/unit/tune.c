@@ -1,0 +1,165 @@
+#include "sched/tune.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/path.h"
+
+struct world {
+    struct path path;
+    struct sampler sampler;
+    struct tune tune;
+};
+
+static void open_world(struct world *w, double start)
+{
+    path_init(&w->path);
+    sampler_init(&w->sampler);
+    tune_init(&w->tune, &(struct cc_limits){2, start, 128});
+}
+
+static double drive(struct world *w, double seconds)
+{
+    return path_drive(&w->path, &w->tune.cc, &w->sampler, seconds);
+}
+
+static const struct test_path {
+    double capacity, connection, latency_s, noise;
+    uint64_t rtt_ms;
+} paths[] = {
+    {125e6, 30e6, 0.1, 0.01, 50},   {125e6, 3e6, 0.1, 0.03, 100},  {125e6, 90e6, 0.02, 0.02, 20},
+    {625e6, 30e6, 0.12, 0.02, 100}, {12.5e6, 5e6, 0.3, 0.05, 200},
+};
+
+static void use_path(struct world *w, const struct test_path *path)
+{
+    w->path.capacity = path->capacity;
+    w->path.connection = path->connection;
+    w->path.latency_s = path->latency_s;
+    w->path.noise = path->noise;
+    w->path.rtt_ns = path->rtt_ms * NS_PER_MS;
+}
+
+/* Found within seconds, and then left alone: the price of probing. */
+static void test_stationary(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
+        struct world w;
+        open_world(&w, 4);
+        use_path(&w, &paths[i]);
+        drive(&w, 20);
+        assert_true(drive(&w, 120) > 0.98 * w.path.capacity);
+        assert_true(w.tune.level < 1.6 * path_knee(&w.path) + 1);
+    }
+}
+
+/* From a window that is far too large on a short path: fewer bring as much. */
+static void test_comes_down(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, 64);
+    w.path.capacity = 2e9;
+    w.path.connection = 0.5e9;
+    w.path.latency_s = 1e-4;
+    w.path.rtt_ns = 100 * NS_PER_US;
+    drive(&w, 120);
+    assert_true(w.tune.level < 16);
+    assert_true(drive(&w, 60) > 0.98 * w.path.capacity);
+}
+
+/* A short path is left as it is until an experiment says more, and finds it. */
+static void test_short_path(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, 8);
+    w.path.capacity = 2e9;
+    w.path.connection = 50e6; /* a server that is slow for each: 40 are needed */
+    w.path.latency_s = 1e-3;
+    w.path.rtt_ns = 200 * NS_PER_US;
+    drive(&w, 1);
+    assert_true(w.tune.cc.window == 8);
+    drive(&w, 10);
+    assert_true(w.tune.level > 30);
+}
+
+static void test_changes(void **state)
+{
+    static const double steps[][2] = {{0.3, 1}, {1, 0.2}, {1, 1}, {0.3, 0.3}, {1, 1}};
+    struct world w;
+    (void)state;
+    open_world(&w, 4);
+    drive(&w, 30);
+    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+        w.path.capacity = 125e6 * steps[i][0];
+        w.path.connection = 30e6 * steps[i][1];
+        drive(&w, 8);
+        assert_true(drive(&w, 5) > 0.9 * w.path.capacity);
+        drive(&w, 17);
+    }
+}
+
+/* Round trips of 20, 120 and again 20 ms, of requests that mostly wait. */
+static void test_round_trips_change(void **state)
+{
+    static const uint64_t steps_ms[] = {120, 20, 60, 120};
+    struct world w;
+    (void)state;
+    open_world(&w, 4);
+    use_path(&w, &(struct test_path){125e6, 200e6, 0.02, 0.02, 20});
+    drive(&w, 30);
+    for (size_t i = 0; i < ARRAY_COUNT(steps_ms); i++) {
+        w.path.latency_s = (double)steps_ms[i] / 1e3;
+        w.path.rtt_ns = steps_ms[i] * NS_PER_MS;
+        drive(&w, 10);
+        assert_true(drive(&w, 20) > 0.9 * w.path.capacity);
+    }
+}
+
+static void test_refusals(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, 8);
+    w.path.capacity = w.path.connection = 1e12;
+    w.path.knee = 16;
+    w.path.refuse = 24;
+    drive(&w, 20);
+    uint64_t refused = w.path.totals.refusals, asked = w.path.totals.requests;
+    double rate = drive(&w, 100);
+    asked = w.path.totals.requests - asked;
+    assert_true(w.path.totals.refusals - refused <= asked / 100);
+    assert_true(w.tune.level > 0.8 * 16 && w.tune.level < 1.2 * 16);
+    assert_true(rate > 0.95 * 16 * w.path.part_bytes / w.path.latency_s);
+}
+
+static void test_without_work_nothing_moves(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, 4);
+    drive(&w, 30);
+    double level = w.tune.level;
+    w.path.work = 1;
+    drive(&w, 60);
+    assert_true(w.tune.level == level);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stationary),
+        cmocka_unit_test(test_comes_down),
+        cmocka_unit_test(test_short_path),
+        cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_round_trips_change),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_without_work_nothing_moves),
+    };
+    return cmocka_run_group_tests_name("tune", tests, NULL, NULL);
+}

@@ -1,0 +1,119 @@
+#include "tools/clean.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/place.h"
+#include "s3/past.h"
+#include "s3/sweep.h"
+#include "tools/repeat.h"
+#include "tools/session.h"
+
+/* Where a download's temporary files are: the folder that it went into (s3/run). An upload has
+ * none. */
+static enum err clean_open_folder(const struct journal_job *job, int *fd,
+                                  char why[SETTINGS_WHY_BYTES])
+{
+    struct place place;
+    int raw = 0;
+    *fd = AT_FDCWD;
+    if (job->direction == JOURNAL_UPLOAD) return ERR_NONE;
+    enum err err = place_look(&place, job->target, &raw);
+    const char *folder = place.kind == PLACE_FOLDER ? job->target : place.folder;
+    if (!err) err = place_open_folder(folder, PLACE_FIND, fd, &raw);
+    if (err)
+        snprintf(why, SETTINGS_WHY_BYTES, "%.300s: %s%s", job->target, err_sentence(err),
+                 err_remedy(err, raw));
+    return err;
+}
+
+static enum err clean_sweep(struct session *session, struct past *past,
+                            const struct journal_job *job, int folder_fd,
+                            struct clean_counts *counts)
+{
+    struct sweep_place place = {.client = &session->client,
+                                .log = &session->log,
+                                .bucket = job->bucket,
+                                .folder_fd = folder_fd,
+                                .resolve = folder_fd == AT_FDCWD ? 0 : RESOLVE_BENEATH,
+                                .until_s = job->updated_s + JOURNAL_DB_LEASE_S};
+    struct past_object *object;
+    struct sweep sweep;
+    enum err first = ERR_NONE;
+    sweep_init(&sweep, &session->core, &place);
+    while ((object = past_find(past, NULL)) != NULL) {
+        struct op op;
+        session_op_init(&op);
+        sweep_start(&sweep, object, &op);
+        enum err err = session_wait(session, &op);
+        if (!first) first = err;
+    }
+    counts->aborted = sweep.aborted;
+    counts->removed = sweep.removed;
+    sweep_fini(&sweep);
+    return first;
+}
+
+static enum err clean_remains(struct past *past, const struct journal_job *job,
+                              const struct settings *settings, struct clean_counts *counts,
+                              char why[SETTINGS_WHY_BYTES])
+{
+    struct settings repeated;
+    int folder_fd = AT_FDCWD;
+    enum err err = repeat_job(job, 0, NULL, &repeated, why);
+    repeated.quiet = settings->quiet;
+    repeated.verbose = settings->verbose;
+    if (!err) err = clean_open_folder(job, &folder_fd, why);
+    if (err) return err;
+    struct session *session = malloc(sizeof *session);
+    err = session ? session_open(session, &repeated, why) : ERR_NO_MEMORY;
+    if (!err) {
+        err = clean_sweep(session, past, job, folder_fd, counts);
+        if (err) snprintf(why, SETTINGS_WHY_BYTES, "some of what it left is still there");
+        session_close(session);
+    }
+    free(session);
+    if (folder_fd != AT_FDCWD) place_close(folder_fd);
+    return err;
+}
+
+/* Taken, so that nobody goes on with it meanwhile; what is done already nobody takes. */
+static enum err clean_take(struct journal_db *db, const struct journal_job *job)
+{
+    struct journal_job taken;
+    if (job->state == JOURNAL_DONE) return ERR_NONE;
+    return journal_db_take(db, job->id, &taken);
+}
+
+static enum err clean_give_back(struct journal_db *db, const struct journal_job *job)
+{
+    struct journal_end end = {job->state == JOURNAL_RUNNING ? JOURNAL_PARKED : job->state,
+                              job->done, job->failed, job->left};
+    struct journal_batch batch = {.end = &end};
+    if (job->state == JOURNAL_DONE) return ERR_NONE;
+    return journal_db_write(db, &batch);
+}
+
+enum err clean_job(struct journal_db *db, const struct journal_job *job,
+                   const struct settings *settings, struct clean_counts *counts,
+                   char why[SETTINGS_WHY_BYTES])
+{
+    struct past past;
+    memset(counts, 0, sizeof *counts);
+    why[0] = '\0';
+    enum err err = clean_take(db, job);
+    if (err) {
+        snprintf(why, SETTINGS_WHY_BYTES, "%s", journal_db_why(db));
+        return err;
+    }
+    past_init(&past);
+    err = past_load(&past, db, job->id);
+    if (!err && past.object_count > 0) err = clean_remains(&past, job, settings, counts, why);
+    enum err last = err ? clean_give_back(db, job) : journal_db_remove(db, job->id);
+    if (!err) err = last;
+    if (err && !why[0]) snprintf(why, SETTINGS_WHY_BYTES, "%s", journal_db_why(db));
+    past_fini(&past);
+    return err;
+}

@@ -1,0 +1,21 @@
+/* clean: a job that nobody works on is forgotten, and with it goes what it left: uploads on the
+ * server, temporary files. */
+#ifndef TOOLS_CLEAN_H
+#define TOOLS_CLEAN_H
+
+#include "s3/journal_db.h"
+#include "tools/settings.h"
+
+struct clean_counts {
+    uint32_t aborted, removed; /* uploads, temporary files */
+};
+
+/* `job`: as it was read. Asks the server in the way that the job did; `settings` say how much is
+ * told. Where something cannot be removed, the job stays as it was, to be cleaned later. Errors,
+ * with a sentence in `why`: those of journal_db_take(), repeat_job(), session_open(), requests and
+ * files. */
+MUST_USE enum err clean_job(struct journal_db *db, const struct journal_job *job,
+                            const struct settings *settings, struct clean_counts *counts,
+                            char why[SETTINGS_WHY_BYTES]);
+
+#endif

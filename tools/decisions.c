@@ -1,0 +1,85 @@
+#include "tools/decisions.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+
+#define DECISIONS_LINE_BYTES 1024u
+
+enum err decisions_open(struct decisions *decisions, const char *path, const struct log *log,
+                        char why[512])
+{
+    *decisions = (struct decisions){.log = log, .began_ns = clock_now_ns()};
+    if (!path) return ERR_NONE;
+    decisions->file = fopen(path, "we");
+    if (decisions->file) return ERR_NONE;
+    snprintf(why, 512, "--log-decisions %.300s: %s", path, strerror(errno));
+    return ERR_SYSTEM;
+}
+
+/* A limit that is not there is 0 in our structs, and null here. */
+static void decisions_format_value(const char *name, double value, struct writer *w)
+{
+    if (value > 0)
+        writer_format(w, "\"%s\":%.6g,", name, value);
+    else
+        writer_format(w, "\"%s\":null,", name);
+}
+
+/* Knobs, states and reasons are literals of ours: only a prefix may need escaping. */
+void decisions_format(const struct steer_decision *decision, const char *cc, uint64_t began_ns,
+                      struct writer *w)
+{
+    const struct sample *sample = &decision->sample;
+    double s = (double)(decision->now_ns - min_u64(began_ns, decision->now_ns)) / 1e9;
+
+    writer_format(w, "{\"t\":%.3f,\"knob\":\"%s\",", s, decision->knob);
+    if (decision->prefix[0]) {
+        writer_text(w, "\"prefix\":");
+        json_write(w, bytes_of(decision->prefix));
+        writer_text(w, ",");
+    }
+    writer_format(w, "\"cc\":\"%s\",\"state\":\"%s\",", cc, decision->state);
+    decisions_format_value("old", decision->before, w);
+    decisions_format_value("new", decision->after, w);
+    writer_format(w, "\"reason\":\"%s\",", decision->why);
+    writer_format(w, "\"bytes_per_s\":%.0f,\"in_flight\":%.2f,\"app_limited\":%s,",
+                  sample->rate_bytes_per_s, sample->load, sample->app_limited ? "true" : "false");
+    writer_format(w, "\"rtt_ms\":%.3f,\"answer_ms\":%.3f,\"resent_share\":%.5f,",
+                  (double)sample->rtt_ns / 1e6, (double)sample->answer_ns / 1e6,
+                  sample->resent_share);
+    writer_format(w, "\"refusals\":%u,\"timeouts\":%u}", sample->refusals, sample->timeouts);
+}
+
+void decisions_take(struct decisions *decisions, struct run *run)
+{
+    char line[DECISIONS_LINE_BYTES];
+    struct steer_decision decision;
+
+    while (run_take_decision(run, &decision)) {
+        struct writer w;
+        log_line(decisions->log, LOG_DEBUG, "%s%s%s: %.6g -> %.6g (%s): %s", decision.knob,
+                 decision.prefix[0] ? " " : "", decision.prefix, decision.before, decision.after,
+                 decision.state, decision.why);
+        if (!decisions->file) continue;
+        writer_init(&w, line, sizeof line - 1);
+        decisions_format(&decision, run_cc(run), decisions->began_ns, &w);
+        if (fprintf(decisions->file, "%s\n", writer_string(&w)) < 0) decisions->failed = true;
+    }
+}
+
+void decisions_close(struct decisions *decisions, struct run *run)
+{
+    if (run) decisions_take(decisions, run);
+    if (!decisions->file) return;
+    if (fclose(decisions->file) != 0) decisions->failed = true;
+    decisions->file = NULL;
+    if (decisions->failed)
+        log_line(decisions->log, LOG_ERROR, "--log-decisions: not all of it could be written");
+    uint64_t lost = run ? run_lost_decisions(run) : 0;
+    if (lost > 0)
+        log_line(decisions->log, LOG_WARNING, "--log-decisions: %llu decisions were missed",
+                 (unsigned long long)lost);
+}

@@ -1,0 +1,29 @@
+/* report: what came of a run: a few lines for people, one object for programs, and the exit code.
+ *
+ *   found = done + skipped + failed,   or the exit code is not 0 */
+#ifndef TOOLS_REPORT_H
+#define TOOLS_REPORT_H
+
+#include <stdio.h>
+
+#include "s3/run.h"
+#include "tools/status.h"
+
+struct report {
+    struct run_result result;
+    enum checksum_kind checksum; /* that was asked for */
+    const char *cc, *tcp_cc;     /* the flow control, the kernel's, or NULL */
+    int signal;                  /* that interrupted it, or 0 */
+};
+
+/* The run's own error decides, then failed objects: the code of the first failure where nothing was
+ * done, else STATUS_SOME_FAILED. Counts that do not add up are never STATUS_OK. */
+enum status report_status(const struct report *report);
+bool report_reconciles(const struct run_numbers *numbers);
+
+/* One line to the log at LOG_NOTE, and the warnings that belong to it. */
+void report_say(const struct report *report, const struct log *log);
+/* One object and a newline. False when it could not be written. */
+MUST_USE bool report_write_json(const struct report *report, FILE *out);
+
+#endif

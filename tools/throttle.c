@@ -1,0 +1,29 @@
+#include "tools/throttle.h"
+
+#include <time.h>
+
+bool throttle_set(struct throttle *throttle, const char *text, char why[TIMETABLE_WHY_BYTES])
+{
+    struct timetable table;
+    if (!timetable_parse(&table, text ? text : "off", why)) return false;
+    throttle->table = table;
+    return true;
+}
+
+static uint64_t rate_of_now(const struct timetable *table)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    if (table->count == 1) return table->entries[0].rate_bytes_per_s;
+    localtime_r(&now, &local);
+    return timetable_rate(table, (uint32_t)local.tm_wday, (uint32_t)local.tm_hour,
+                          (uint32_t)local.tm_min);
+}
+
+bool throttle_changes(struct throttle *throttle, uint64_t *rate)
+{
+    *rate = rate_of_now(&throttle->table);
+    if (*rate == throttle->rate_bytes_per_s) return false;
+    throttle->rate_bytes_per_s = *rate;
+    return true;
+}
