@@ -48,7 +48,7 @@ def change_midway(t, what, size, read, words):
     path = source(t, size)
     with open(path, "rb") as file:
         before = file.read()
-    result = meddled(t, [f"read in/b {read} 1 {what}"], "cp", "-r", "--journal", "none", *PARTS,
+    result = meddled(t, [f"read /in/b {read} 1 {what}"], "cp", "-r", "--journal", "none", *PARTS,
                      *ONE_CORE, t.path("in"), t.uri(), code=None)
     name = f"{what} before read {read} of {size} bytes"
     if words is None:
@@ -81,7 +81,7 @@ def source_changes_where_it_is_read_twice(t):
     for what, read in (("grow", 30), ("change", 30), ("change", 50), ("shrink", 30), ("shrink", 50),
                        ("change", 62), ("change", 1)):
         source(t, 31 * MIB)  # 32 reads to sum it, 32 to send it
-        result = meddled(t, [f"read in/b {read} 1 {what}"], "cp", "-r", "--journal", "none",
+        result = meddled(t, [f"read /in/b {read} 1 {what}"], "cp", "-r", "--journal", "none",
                          "--memory", "32M", "--part-size", "64M", "--multipart-threshold", "64M",
                          *ONE_CORE, t.path("in"), t.uri(), code=EXIT_SOME)
         require_failed(t, result, "it was" if what == "shrink" else "changed")
@@ -94,7 +94,7 @@ def reads_that_fail(t):
         for size, read in ((LARGE, 1), (LARGE, 7), (LARGE, 18), (3 * MIB, 2), (SMALL, 1)):
             path = source(t, size)
             args = ("cp", "-r", "--journal", "none", *PARTS, *ONE_CORE, t.path("in"), t.uri())
-            result = meddled(t, [f"read in/b {read} 1 {error}"], *args, code=EXIT_SOME)
+            result = meddled(t, [f"read /in/b {read} 1 {error}"], *args, code=EXIT_SOME)
             require_failed(t, result, words)
             t.argosy(*args)
             require_same(t, path, "b")
@@ -107,7 +107,7 @@ def opens_that_fail(t):
                          ("EACCES", "permission denied")):
         for size, nth in ((LARGE, 1), (LARGE, 4), (SMALL, 1)):
             source(t, size)
-            result = meddled(t, [f"open in/b {nth} 1 {error}"], "cp", "-r", "--journal", "none",
+            result = meddled(t, [f"open /in/b {nth} 1 {error}"], "cp", "-r", "--journal", "none",
                              *PARTS, *ONE_CORE, t.path("in"), t.uri(), code=EXIT_SOME)
             require_failed(t, result, words)
 
@@ -118,11 +118,11 @@ def reads_that_are_short(t):
     for size in (LARGE, SMALL):
         for options in ((), ("--direct", "on"), ("--direct", "off")):
             path = source(t, size)
-            rules = ["read in/b 1 3 short", "read in/b 4 2 EINTR", "read in/b 6 2 EAGAIN",
-                     "read in/b 8 99 short"]
+            rules = ["read /in/b 1 3 short", "read /in/b 4 2 EINTR", "read /in/b 6 2 EAGAIN",
+                     "read /in/b 8 99 short"]
             meddled(t, rules, "cp", "-r", *PARTS, *options, t.path("in"), t.uri())
             require_same(t, path, "b")
-            meddled(t, [rule.replace("read in/b", "write out/") for rule in rules],
+            meddled(t, [rule.replace("read /in/b", "write /out/") for rule in rules],
                     "cp", "-r", *PARTS, *options, t.uri(), t.path("out"))
             same(path, t.path("out/b"))
 
