@@ -9,7 +9,7 @@
  *     OPENED ─► OPENING: that file is not there, or another one
  *
  * With a journal (s3/keep): the file that an earlier run of the job has begun, of the same object,
- * is gone on with; the ranges that it has written are read back (s3/recheck), and fetched only if
+ * is gone on with; the ranges that it has written are read back (s3/reread), and fetched only if
  * they are not what they were. A download that fails for a passing reason, or is cancelled, leaves
  * its file for a later run.
  *

@@ -15,15 +15,10 @@
     S(STAT)                                                                                        \
     S(STATTING)                                                                                    \
     S(SEEN)                                                                                        \
-    S(OPEN)                                                                                        \
-    S(OPENING)                                                                                     \
-    S(TAKE)                                                                                        \
-    S(TAKING)                                                                                      \
-    S(READ)                                                                                        \
-    S(READING)                                                                                     \
-    S(GOT)                                                                                         \
+    S(SUM)                                                                                         \
+    S(SUMMING)                                                                                     \
+    S(SUMMED)                                                                                      \
     S(CLOSE)                                                                                       \
-    S(CLOSING)                                                                                     \
     S(END)
 
 enum probe_state {
@@ -52,19 +47,12 @@ static void probe_on_step(struct op *op)
     machine_settle(&probe->machine, op);
 }
 
-static void probe_on_wish(struct op *op)
-{
-    struct probe *probe = container_of(op, struct probe, wish.op);
-    machine_settle(&probe->machine, op);
-}
-
 void probe_init(struct probe *probe, struct station *station)
 {
     memset(probe, 0, sizeof *probe);
     probe->station = station;
     op_init(&probe->step, probe_on_step);
-    pool_wish_init(&probe->wish, probe_on_wish);
-    source_init(&probe->source, station->core);
+    reread_init(&probe->reread, station->core);
     request_init(&probe->request, &station->clients[0]);
 }
 
@@ -82,8 +70,6 @@ bool probe_takes(const struct work *work)
 void probe_start(struct probe *probe, struct work *work, struct op *op)
 {
     probe->work = work;
-    probe->pool = NULL;
-    probe->read_bytes = 0;
     request_init(&probe->request, &probe->station->clients[work->endpoint]);
     machine_start(&probe->machine, &probe_kind, probe->station->core, op);
 }
@@ -92,8 +78,7 @@ void probe_cancel(struct probe *probe)
 {
     if (!machine_is_running(&probe->machine)) return;
     machine_fail(&probe->machine, ERR_CANCELLED, 0);
-    if (probe->pool) pool_cancel(probe->pool, &probe->wish);
-    source_cancel(&probe->source);
+    reread_cancel(&probe->reread);
     request_cancel(&probe->request);
 }
 
@@ -102,7 +87,7 @@ static uint32_t probe_begin(struct machine *machine)
     switch (probe_of(machine)->work->kind) {
     case WORK_HEAD: return PROBE_ASK;
     case WORK_STAT: return PROBE_STAT;
-    default: return PROBE_OPEN;
+    default: return PROBE_SUM;
     }
 }
 
@@ -162,60 +147,31 @@ static uint32_t probe_seen(struct machine *machine)
     return PROBE_CLOSE;
 }
 
-static uint32_t probe_open(struct machine *machine)
+static uint32_t probe_sum(struct machine *machine)
 {
     struct probe *probe = probe_of(machine);
     const struct work *work = probe->work;
     bool aligned = work->offset % FILE_DIRECT_ALIGN == 0;
-    struct file_open how = {.dir_fd = probe->station->folder_fd,
-                            .path = work->path,
-                            .direct = aligned ? probe->station->conf->direct : FILE_DIRECT_OFF,
-                            .expected_bytes = work->identity.size_bytes};
+    const struct reread_range what = {
+        .file = {.dir_fd = probe->station->folder_fd,
+                 .path = work->path,
+                 .direct = aligned ? probe->station->conf->direct : FILE_DIRECT_OFF,
+                 .expected_bytes = work->identity.size_bytes},
+        .identity = &work->identity,
+        .offset = work->offset,
+        .bytes = work->bytes,
+        .kind = work->sum,
+        .read_bytes = &probe->station->done_bytes};
     machine_begin(machine);
-    source_open(&probe->source, &how, &probe->step);
-    return PROBE_OPENING;
+    reread_start(&probe->reread, &what, &probe->step);
+    return PROBE_SUMMING;
 }
 
-static uint32_t probe_take(struct machine *machine)
+static uint32_t probe_summed(struct machine *machine)
 {
     struct probe *probe = probe_of(machine);
-    struct work *work = probe->work;
-    if (!file_identity_equal(&probe->source.identity, &work->identity))
-        machine_fail(machine, ERR_FILE_CHANGED, 0);
-    if (machine->err) return PROBE_CLOSE;
-    bool small = work->bytes <= BUF_SMALL_BYTES;
-    uint64_t count = (work->bytes + BUF_LARGE_BYTES - 1) / BUF_LARGE_BYTES;
-    probe->pool = small ? &machine->core->small : &machine->core->large;
-    sums_init(&probe->sums, work->sum, false, false);
-    machine_begin(machine);
-    pool_take(probe->pool, &probe->wish,
-              (uint32_t)min_u64(count, min_u64(PROBE_BUFS_MAX, probe->pool->count_max)));
-    return PROBE_TAKING;
-}
-
-static uint32_t probe_read(struct machine *machine)
-{
-    struct probe *probe = probe_of(machine);
-    const struct work *work = probe->work;
-    uint64_t room = (uint64_t)probe->wish.count * probe->pool->buf_bytes;
-    machine_begin(machine);
-    source_read(&probe->source, &probe->wish.bufs, work->offset + probe->read_bytes,
-                min_u64(room, work->bytes - probe->read_bytes), &probe->sums, &probe->step);
-    return PROBE_READING;
-}
-
-static uint32_t probe_got(struct machine *machine)
-{
-    struct probe *probe = probe_of(machine);
-    struct sums_value value;
-    int raw = 0;
-    probe->read_bytes += probe->step.count;
-    meter_add(&probe->station->done_bytes, probe->step.count);
-    if (probe->read_bytes < probe->work->bytes) return PROBE_READ;
-    machine_fail(machine, source_check(&probe->source, &raw), raw);
-    sums_final(&probe->sums, &value);
-    probe->work->result.checksum = value.checksum;
-    probe->work->result.moved_bytes = probe->read_bytes;
+    probe->work->result.checksum = probe->reread.checksum;
+    probe->work->result.moved_bytes = probe->reread.read_bytes;
     return PROBE_CLOSE;
 }
 
@@ -225,14 +181,9 @@ static uint32_t probe_close(struct machine *machine)
 {
     struct probe *probe = probe_of(machine);
     struct work *work = probe->work;
-    pool_give_all(&probe->wish.bufs);
     bool asked = work->kind == WORK_HEAD && machine->err;
     work_fail(work, machine->err, machine->raw, asked ? probe->request.why : "");
-    if (work->kind == WORK_SUM_FILE) {
-        machine_begin(machine);
-        source_close(&probe->source, &probe->step);
-    }
-    return PROBE_CLOSING;
+    return PROBE_END;
 }
 
 static uint32_t probe_end(struct machine *machine)
@@ -242,15 +193,12 @@ static uint32_t probe_end(struct machine *machine)
 }
 
 static const struct machine_row probe_rows[PROBE_STATE_COUNT] = {
-    [PROBE_BEGIN] = {probe_begin, 0},     [PROBE_ASK] = {probe_ask, 0},
-    [PROBE_ASKING] = {NULL, PROBE_TOLD},  [PROBE_TOLD] = {probe_told, 0},
-    [PROBE_STAT] = {probe_stat, 0},       [PROBE_STATTING] = {NULL, PROBE_SEEN},
-    [PROBE_SEEN] = {probe_seen, 0},       [PROBE_OPEN] = {probe_open, 0},
-    [PROBE_OPENING] = {NULL, PROBE_TAKE}, [PROBE_TAKE] = {probe_take, 0},
-    [PROBE_TAKING] = {NULL, PROBE_READ},  [PROBE_READ] = {probe_read, 0},
-    [PROBE_READING] = {NULL, PROBE_GOT},  [PROBE_GOT] = {probe_got, 0},
-    [PROBE_CLOSE] = {probe_close, 0},     [PROBE_CLOSING] = {NULL, PROBE_END},
-    [PROBE_END] = {probe_end, 0},
+    [PROBE_BEGIN] = {probe_begin, 0},       [PROBE_ASK] = {probe_ask, 0},
+    [PROBE_ASKING] = {NULL, PROBE_TOLD},    [PROBE_TOLD] = {probe_told, 0},
+    [PROBE_STAT] = {probe_stat, 0},         [PROBE_STATTING] = {NULL, PROBE_SEEN},
+    [PROBE_SEEN] = {probe_seen, 0},         [PROBE_SUM] = {probe_sum, 0},
+    [PROBE_SUMMING] = {NULL, PROBE_SUMMED}, [PROBE_SUMMED] = {probe_summed, 0},
+    [PROBE_CLOSE] = {probe_close, 0},       [PROBE_END] = {probe_end, 0},
 };
 
 static const struct machine_kind probe_kind = {

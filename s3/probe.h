@@ -4,7 +4,7 @@
  *
  *     HEAD:      ASK ─► ASKING ─► TOLD ─► done
  *     STAT:      STAT ─► STATTING ─► SEEN ─► done
- *     SUM_FILE:  OPEN ─► OPENING ─► TAKE ─► TAKING ─► READ ⇄ READING ─► CLOSE ─► CLOSING ─► done
+ *     SUM_FILE:  SUM ─► SUMMING ─► SUMMED ─► done
  *
  * A file is read in the state that work->identity says, and never in
  * two: ERR_FILE_CHANGED, ERR_SHORT_READ. A slot, as part and range are; a range of an object is
@@ -16,11 +16,9 @@
 
 #include "core/machine.h"
 #include "s3/request.h"
-#include "s3/source.h"
+#include "s3/reread.h"
 #include "s3/station.h"
 #include "s3/work.h"
-
-#define PROBE_BUFS_MAX 4u /* of 1 MiB: what a direct file is read ahead by */
 
 struct probe {
     struct machine machine;
@@ -29,13 +27,9 @@ struct probe {
     /* private */
     struct request request;
     struct request_call call;
-    struct source source;
-    struct pool *pool;
-    struct pool_wish wish;
-    struct sums sums;
+    struct reread reread;
     struct op step;
     struct statx there;
-    uint64_t read_bytes;
 };
 
 void probe_init(struct probe *probe, struct station *station);

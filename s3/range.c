@@ -90,7 +90,7 @@ void range_init(struct range *range, struct station *station)
     op_init(&range->step, range_on_step);
     op_init(&range->reading, range_on_read);
     op_init(&range->checked, range_on_checked);
-    recheck_init(&range->recheck, station);
+    reread_init(&range->reread, station->core);
     timer_init(&range->backoff, range_on_backoff);
     pool_wish_init(&range->wish, range_on_wish);
     file_init(&range->own_file, station->core);
@@ -132,19 +132,35 @@ void range_cancel(struct range *range)
     pool_cancel(&range->station->core->small, &range->wish);
     timer_cancel(&range->station->core->timers, &range->backoff);
     request_cancel(&range->request);
-    recheck_cancel(&range->recheck);
+    reread_cancel(&range->reread);
     for (uint32_t i = 0; i < range->lane_count; i++)
         file_cancel(&range->lanes[i].io);
 }
 
 /* --- what an earlier run has left --- */
 
+static void range_reread(struct range *range)
+{
+    const struct station *station = range->station;
+    const struct work *work = range->work;
+    const struct reread_range what = {
+        .file = {.dir_fd = station->folder_fd,
+                 .path = work->path,
+                 .resolve = station->resolve,
+                 .direct = work->buffered ? FILE_DIRECT_OFF : station->conf->direct,
+                 .expected_bytes = work->identity.size_bytes},
+        .offset = work->offset,
+        .bytes = work->bytes,
+        .kind = work->written.kind};
+    machine_begin(&range->machine);
+    reread_start(&range->reread, &what, &range->checked);
+}
+
 static uint32_t range_look(struct machine *machine)
 {
     struct range *range = range_of(machine);
     if (range->work->written.count > 0) {
-        machine_begin(machine);
-        recheck_start(&range->recheck, range->work, &range->checked);
+        range_reread(range);
         return RANGE_CHECKING;
     }
     if (!range->work->was_done) return RANGE_REQUEST;
@@ -170,7 +186,8 @@ static uint32_t range_checked(struct machine *machine)
     struct range *range = range_of(machine);
     struct work *work = range->work;
     (void)machine;
-    if (range->checked.err) return RANGE_REQUEST;
+    if (range->checked.err || !checksum_equal(&range->reread.checksum, &work->written))
+        return RANGE_REQUEST;
     work->result.checksum = work->written;
     work->result.kept = work->result.confirmed = true;
     return RANGE_END;

@@ -22,8 +22,8 @@
 #define S3_RANGE_H
 
 #include "core/machine.h"
-#include "s3/recheck.h"
 #include "s3/request.h"
+#include "s3/reread.h"
 #include "s3/sink.h"
 #include "s3/station.h"
 #include "s3/work.h"
@@ -50,7 +50,7 @@ struct range {
     struct request_call call;
     struct pool_wish wish;
     struct op step, reading, checked;
-    struct recheck recheck;
+    struct reread reread;
     struct timer backoff;
     struct again again;
     uint64_t failed_at_bytes; /* where the body broke last */
