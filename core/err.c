@@ -1,6 +1,7 @@
 #include "core/err.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -48,6 +49,8 @@ int err_words_count(enum err err, const char *words)
 const char *err_remedy(enum err err, int raw)
 {
     if (err == ERR_MEMLOCK) return " (raise it: ulimit -l, LimitMEMLOCK=; or use less --memory)";
+    if (err == ERR_FILE_MISSING && raw == ENOTDIR)
+        return " (what its path leads through is not a directory)";
     if (err != ERR_NO_RING) return "";
     switch (raw) {
     case ENOSYS: return " (this kernel has none: Linux 5.19 or later is needed)";
@@ -57,6 +60,13 @@ const char *err_remedy(enum err err, int raw)
                "profile: ask for it to be allowed)";
     default: return "";
     }
+}
+
+enum err err_say(char why[ERR_WHY_BYTES], enum err err, const char *about, int raw)
+{
+    const char *sentence = err == ERR_SYSTEM && raw ? strerror(raw) : err_sentence(err);
+    snprintf(why, ERR_WHY_BYTES, "%.300s: %s%s", about, sentence, err_remedy(err, raw));
+    return err;
 }
 
 enum err err_of_errno(int number)

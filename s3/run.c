@@ -1,6 +1,5 @@
 #include "s3/run.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -33,15 +32,6 @@ struct run {
     struct sweep sweep;
     bool recursive, plan_is_open;
 };
-
-static enum err run_say(char why[512], enum err err, const char *path, int raw)
-{
-    if (err == ERR_SYSTEM && raw)
-        snprintf(why, 512, "%.300s: %s", path, strerror(raw));
-    else
-        snprintf(why, 512, "%.300s: %s", path, err_sentence(err));
-    return err;
-}
 
 /* --- from where to where --- */
 
@@ -80,19 +70,23 @@ static enum err run_from_folder(struct run *run, const char *path, char why[512]
     }
     run_name_root(run, path);
     enum err err = place_open_folder(path, PLACE_FIND, &run->folder_fd, &raw);
-    if (err) return run_say(why, err, path, raw);
+    if (err) return err_say(why, err, path, raw);
     return run_ends_folder(run->prefix) ? ERR_NONE : run_append(run, "/", why);
 }
 
 static enum err run_from_stream(struct run *run, const char *path, char why[512])
 {
     int raw;
+    if (run->recursive) {
+        snprintf(why, 512, "%.300s: is one object: -r is for directories and prefixes", path);
+        return ERR_USAGE;
+    }
     if (run_ends_folder(run->prefix)) {
         snprintf(why, 512, "%.300s: the target needs a key: s3://bucket/key", path);
         return ERR_USAGE;
     }
     enum err err = place_open_stream(path, &run->pipe_fd, &raw);
-    return err ? run_say(why, err, path, raw) : ERR_NONE;
+    return err ? err_say(why, err, path, raw) : ERR_NONE;
 }
 
 static enum err run_from_local(struct run *run, const struct run_place *source, struct place *place,
@@ -102,7 +96,7 @@ static enum err run_from_local(struct run *run, const struct run_place *source, 
     if (strcmp(source->path, "-") == 0) return run_from_stream(run, source->path, why);
     enum err err = place_look(place, source->path, &raw);
     if (!err && place->kind == PLACE_NOTHING) err = ERR_FILE_MISSING;
-    if (err) return run_say(why, err, source->path, raw);
+    if (err) return err_say(why, err, source->path, raw);
     if (place->kind == PLACE_FOLDER) return run_from_folder(run, source->path, why);
     if (place->kind == PLACE_STREAM) return run_from_stream(run, source->path, why);
     run->source_bytes = place->size_bytes;
@@ -121,7 +115,7 @@ static enum err run_to_folder(struct run *run, const char *path, char why[512])
     run_name_root(run, path);
     enum err err =
         place_open_folder(path, synced ? PLACE_MAKE_SYNCED : PLACE_MAKE, &run->folder_fd, &raw);
-    return err ? run_say(why, err, path, raw) : ERR_NONE;
+    return err ? err_say(why, err, path, raw) : ERR_NONE;
 }
 
 static void run_to_stream(struct run *run, const char *path)
@@ -138,7 +132,7 @@ static enum err run_to_file(struct run *run, const struct run_place *source,
     const char *name = slash ? slash + 1 : source->uri.key;
     if (place->kind == PLACE_FOLDER || run_ends_folder(target->path)) {
         bool odd = strcmp(name, "..") == 0 || strcmp(name, ".") == 0;
-        if (odd) return run_say(why, ERR_FILE_ESCAPES, source->uri.key, 0);
+        if (odd) return err_say(why, ERR_FILE_ESCAPES, source->uri.key, 0);
         snprintf(run->path, sizeof run->path, "%s", name);
         return run_to_folder(run, target->path, why);
     }
@@ -153,7 +147,7 @@ static enum err run_to_local(struct run *run, const struct run_place *source,
     bool standard = strcmp(path, "-") == 0;
     int raw;
     enum err err = standard ? ERR_NONE : place_look(place, path, &raw);
-    if (err) return run_say(why, err, path, raw);
+    if (err) return err_say(why, err, path, raw);
     if (run->recursive) {
         bool folder = place->kind == PLACE_FOLDER || place->kind == PLACE_NOTHING;
         if (!run_ends_folder(run->prefix) && (err = run_append(run, "/", why)) != ERR_NONE)
@@ -299,7 +293,7 @@ static enum err run_open_receipt(struct run *run, const struct run_place *source
     int raw = 0;
     if (!options.path) return ERR_NONE;
     enum err err = run_describe(run, source, &head, &raw);
-    if (err) return run_say(why, err, source->path, raw);
+    if (err) return err_say(why, err, source->path, raw);
     run->plan_options.receipt = &run->receipt;
     return receipt_open(&run->receipt, &options, &head, why);
 }

@@ -26,15 +26,6 @@ struct verify {
     bool audit_is_open;
 };
 
-static enum err verify_say(char why[512], enum err err, const char *path, int raw)
-{
-    if (err == ERR_SYSTEM && raw)
-        snprintf(why, 512, "%.300s: %s", path, strerror(raw));
-    else
-        snprintf(why, 512, "%.300s: %s", path, err_sentence(err));
-    return err;
-}
-
 /* --- what is compared --- */
 
 static bool verify_ends_folder(const char *text)
@@ -46,7 +37,7 @@ static bool verify_ends_folder(const char *text)
 static enum err verify_name(char *area, size_t bytes, const char *text, char why[512])
 {
     if (bytes_to_string(bytes_of(text), area, bytes)) return ERR_NONE;
-    return verify_say(why, ERR_FILE_NAME, text, 0);
+    return err_say(why, ERR_FILE_NAME, text, 0);
 }
 
 /* The name that cp gives a copy without one: the source's last. */
@@ -59,7 +50,7 @@ static const char *verify_last_name(const char *path)
 static enum err verify_append(char *area, size_t bytes, const char *more, char why[512])
 {
     size_t count = strlen(area);
-    if (count + strlen(more) >= bytes) return verify_say(why, ERR_KEY, area, 0);
+    if (count + strlen(more) >= bytes) return err_say(why, ERR_KEY, area, 0);
     memcpy(area + count, more, strlen(more) + 1);
     return ERR_NONE;
 }
@@ -97,7 +88,7 @@ static enum err verify_tree(struct verify *verify, char why[512])
         count--;
     snprintf(verify->local_root, sizeof verify->local_root, "%.*s", (int)count, path);
     enum err err = place_open_folder(path, PLACE_FIND, &verify->folder_fd, &raw);
-    if (err) return verify_say(why, err, path, raw);
+    if (err) return err_say(why, err, path, raw);
     if (verify_ends_folder(verify->prefix)) return ERR_NONE;
     return verify_append(verify->prefix, sizeof verify->prefix, "/", why);
 }
@@ -119,12 +110,12 @@ static enum err verify_sides(struct verify *verify, const struct verify_options 
     verify->options.bucket = verify->remote->uri.bucket;
     snprintf(verify->prefix, sizeof verify->prefix, "%s", verify->remote->uri.key);
     const char *path = verify->local->path;
-    if (strcmp(path, "-") == 0) return verify_say(why, ERR_FILE_KIND, path, 0);
+    if (strcmp(path, "-") == 0) return err_say(why, ERR_FILE_KIND, path, 0);
     enum err err = place_look(&place, path, &raw);
     if (!err && place.kind == PLACE_NOTHING && (target_is_s3 || verify->conf.recursive))
         err = ERR_FILE_MISSING;
     if (!err && place.kind == PLACE_STREAM) err = ERR_FILE_KIND;
-    if (err) return verify_say(why, err, path, raw);
+    if (err) return err_say(why, err, path, raw);
     if (verify->conf.recursive && place.kind == PLACE_FOLDER) return verify_tree(verify, why);
     return verify_one(verify, &place, why);
 }
@@ -154,11 +145,11 @@ static enum err verify_open_pairs(struct verify *verify, const struct verify_opt
     struct station *home = &fleet_home(&verify->fleet)->station;
     if (options->manifest) {
         enum err err = roll_open(&pairs->roll, home, options->manifest, options->side);
-        return err ? verify_say(why, err, options->manifest, 0) : ERR_NONE;
+        return err ? err_say(why, err, options->manifest, 0) : ERR_NONE;
     }
     if (verify->options.kind != PAIRS_JOIN) return ERR_NONE;
     enum err err = find_open_walk(&pairs->files, verify->local->path, verify->conf.symlinks);
-    if (err) return err;
+    if (err) return err_say(why, err, verify->local->path, 0);
     return find_open_listing(&pairs->objects, &home->clients[verify->options.endpoint],
                              bytes_of(verify->options.bucket), bytes_of(verify->prefix));
 }

@@ -78,9 +78,8 @@ static void fair_leave_top(struct fair *fair)
 
 void fair_push(struct fair *fair, struct task *task)
 {
-    struct fair_flow *flow = &fair->flows[task->prefix];
-
     CHECK(task->prefix < PREFIXES_MAX);
+    struct fair_flow *flow = &fair->flows[task->prefix];
     if (!flow->ready) {
         list_init(&flow->tasks);
         link_init(&flow->blocked);

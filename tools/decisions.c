@@ -15,8 +15,7 @@ enum err decisions_open(struct decisions *decisions, const char *path, const str
     if (!path) return ERR_NONE;
     decisions->file = fopen(path, "we");
     if (decisions->file) return ERR_NONE;
-    snprintf(why, 512, "--log-decisions %.300s: %s", path, strerror(errno));
-    return ERR_SYSTEM;
+    return err_say(why, err_of_errno(errno), path, errno);
 }
 
 /* A limit that is not there is 0 in our structs, and null here. */

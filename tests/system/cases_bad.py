@@ -111,6 +111,13 @@ def missing_source(t):
     require(t.keys() == {}, f"{t.keys()}")
 
 
+@case("stowage")
+def streams_are_no_trees(t):
+    t.fails(["cp", "-r", "-", t.uri("k")], EXIT_USAGE, "-: is one object")
+    t.fails(["cp", "-r", "/dev/zero", t.uri("k")], EXIT_USAGE, "/dev/zero: is one object")
+    t.fails(["cp", "-r", t.uri("k"), "-"], EXIT_USAGE, "-: ", "must be a directory")
+
+
 @case(*BOTH)
 def missing_object(t):
     t.fails(["cp", t.uri("none"), t.path("out")], EXIT_MISSING, "none", "no such object")
@@ -321,7 +328,7 @@ def target_folder_is_missing(t):
     t.argosy("cp", t.uri("k"), t.path("none/deep/out"))
     require(os.listdir(t.path("none/deep")) == ["out"], f"{os.listdir(t.path('none/deep'))}")
     t.fails(["cp", t.uri("k"), t.path("none/deep/out/k")], EXIT_MISSING, "none/deep/out",
-            "no such file or directory")
+            "no such file or directory", "is not a directory")
 
 
 @case(*BOTH)

@@ -7,7 +7,7 @@ import time
 
 import servers
 from content import make_file, same
-from harness import EXIT_USAGE, MIB, PARTS, case, require
+from harness import EXIT_MISSING, EXIT_USAGE, MIB, PARTS, case, require
 from proxy import Proxy
 
 ONE = ("--cores", "1", "--journal", "none")
@@ -86,8 +86,9 @@ def wrong_words(t):
     result = t.argosy("cp", "--cc", "fixed:9", "--cores", "1", "--connections", "2", source,
                       t.uri("k"), code=EXIT_USAGE)
     require("--connections" in result.err, f"{result}")
-    result = t.argosy("cp", "--log-decisions", "/nonexistent/log", source, t.uri("k"), code=5)
-    require("/nonexistent/log" in result.err, f"{result}")
+    result = t.argosy("cp", "--log-decisions", "/nonexistent/log", source, t.uri("k"),
+                      code=EXIT_MISSING)
+    require("/nonexistent/log: no such file" in result.err, f"{result}")
 
 
 def two_prefixes(t, count, nbytes):

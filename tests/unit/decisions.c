@@ -63,8 +63,8 @@ static void test_a_file_that_cannot_be(void **state)
     struct decisions decisions;
     char why[512] = "";
     (void)state;
-    assert_int_equal(decisions_open(&decisions, "/nonexistent/x", &log, why), ERR_SYSTEM);
-    assert_non_null(strstr(why, "/nonexistent/x: No such file"));
+    assert_int_equal(decisions_open(&decisions, "/nonexistent/x", &log, why), ERR_FILE_MISSING);
+    assert_non_null(strstr(why, "/nonexistent/x: no such file"));
     decisions_close(&decisions, NULL);
     assert_int_equal(decisions_open(&decisions, NULL, &log, why), ERR_NONE);
     decisions_close(&decisions, NULL);

@@ -83,6 +83,23 @@ static void test_remedy(void **state)
     for (int err = 0; err < ERR_COUNT; err++)
         assert_non_null(err_remedy(err, 0));
     assert_string_equal(err_remedy(ERR_FILE_MISSING, ENOENT), "");
+    assert_non_null(strstr(err_remedy(ERR_FILE_MISSING, ENOTDIR), "not a directory"));
+}
+
+static void test_say(void **state)
+{
+    char why[ERR_WHY_BYTES], name[600];
+    (void)state;
+    assert_int_equal(err_say(why, ERR_FILE_MISSING, "a/b", ENOENT), ERR_FILE_MISSING);
+    assert_string_equal(why, "a/b: no such file or directory");
+    err_say(why, ERR_FILE_MISSING, "a/b", ENOTDIR);
+    assert_non_null(strstr(why, "directory (what"));
+    err_say(why, ERR_SYSTEM, "a/b", EXDEV);
+    assert_string_equal(why, "a/b: Invalid cross-device link");
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    err_say(why, ERR_KEY, name, 0);
+    assert_non_null(strstr(why, err_sentence(ERR_KEY))); /* a long name leaves room for it */
 }
 
 /* What a message adds to the sentence that stands before it. */
@@ -111,7 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),  cmocka_unit_test(test_classes), cmocka_unit_test(test_errno),
-        cmocka_unit_test(test_remedy), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_remedy), cmocka_unit_test(test_say),     cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests_name("err", tests, NULL, NULL);
 }
