@@ -257,3 +257,23 @@ uint64_t multipart_equal_bytes(const struct multipart *multipart)
     }
     return bytes;
 }
+
+void multipart_combine(const struct multipart *multipart, enum checksum_kind kind,
+                       struct checksum_value *whole, uint32_t *part_count)
+{
+    struct checksum composite;
+
+    checksum_init(&composite, kind);
+    *part_count = checksum_kind_combines(kind) ? 0 : multipart->count;
+    checksum_of(kind, "", 0, whole);
+    for (uint32_t i = 0; i < multipart->count; i++) {
+        const struct multipart_part *part = multipart_part(multipart, i);
+        struct checksum_value value = {.kind = kind, .count = part->checksum_bytes};
+        memcpy(value.data, part->checksum, part->checksum_bytes);
+        if (*part_count == 0)
+            checksum_combine(whole, &value, part->bytes, whole);
+        else
+            checksum_update_part(&composite, &value);
+    }
+    if (*part_count != 0) checksum_final(&composite, whole);
+}

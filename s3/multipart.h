@@ -17,6 +17,7 @@
 #ifndef S3_MULTIPART_H
 #define S3_MULTIPART_H
 
+#include "compress/checksum.h"
 #include "core/bytes.h"
 #include "core/err.h"
 #include "core/limits.h"
@@ -95,6 +96,10 @@ const struct multipart_part *multipart_part(const struct multipart *multipart, u
 /* The size of all parts but the last, which is not larger; 0 where they differ or there are none.
  * */
 uint64_t multipart_equal_bytes(const struct multipart *multipart);
+/* The object's checksum from those of its parts, of one kind: the CRCs combine, and *part_count is
+ * 0; SHA-256 is summed over the parts'. */
+void multipart_combine(const struct multipart *multipart, enum checksum_kind kind,
+                       struct checksum_value *whole, uint32_t *part_count);
 bool multipart_is_complete(const struct multipart *multipart); /* whole, and all DONE */
 
 #endif

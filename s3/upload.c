@@ -133,6 +133,7 @@ static void upload_begin(struct upload *upload, struct work *object, struct op *
     upload->out_count = upload->attempts = 0;
     upload->restarts = upload->lists = 0;
     upload->moving = upload->doubtful = upload->lost = upload->restarting = upload->asked = false;
+    upload->altered = false;
     keep_init(&upload->keep, upload->station);
     upload->all_confirmed = true;
     again_init(&upload->again, &upload->station->clients[object->endpoint]);
@@ -434,35 +435,13 @@ void upload_cancel(struct upload *upload)
 
 /* --- the whole's checksum --- */
 
-/* The object's checksum from those of its parts: the CRCs combine; SHA-256 is summed over the
- * parts'. */
-static void upload_combine(struct upload *upload, struct checksum_value *whole,
-                           uint32_t *part_count)
-{
-    enum checksum_kind kind = upload->station->conf->checksum;
-    struct checksum composite;
-    checksum_init(&composite, kind);
-    *part_count = checksum_kind_combines(kind) ? 0 : upload->parts.count;
-    checksum_of(kind, "", 0, whole);
-    for (uint32_t i = 0; i < upload->parts.count; i++) {
-        const struct multipart_part *part = multipart_part(&upload->parts, i);
-        struct checksum_value value = {.kind = kind, .count = part->checksum_bytes};
-        memcpy(value.data, part->checksum, part->checksum_bytes);
-        if (*part_count == 0)
-            checksum_combine(whole, &value, part->bytes, whole);
-        else
-            checksum_update_part(&composite, &value);
-    }
-    if (*part_count != 0) checksum_final(&composite, whole);
-}
-
 static void upload_sum(struct upload *upload, bool tell)
 {
     enum checksum_kind kind = upload->station->conf->checksum;
     struct work_result *result = &upload->object->result;
     struct checksum_value *whole = &result->checksum;
     uint32_t part_count;
-    upload_combine(upload, whole, &part_count);
+    multipart_combine(&upload->parts, kind, whole, &part_count);
     result->part_count = part_count;
     result->part_bytes = multipart_equal_bytes(&upload->parts);
     checksum_format(whole, part_count, upload->checksum_text);
@@ -650,6 +629,16 @@ static uint32_t upload_complete_again(struct upload *upload)
     return UPLOAD_PAUSING;
 }
 
+/* The upload is used up, and made something else. */
+static uint32_t upload_begin_anew(struct upload *upload)
+{
+    if (upload_may_restart(upload)) return UPLOAD_RESTART;
+    upload->upload_id[0] = '\0';
+    work_fail(upload->object, ERR_CHECKSUM_OBJECT, 0, "");
+    machine_fail(&upload->machine, ERR_CHECKSUM_OBJECT, 0);
+    return UPLOAD_LEAVE;
+}
+
 static uint32_t upload_looked(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
@@ -661,10 +650,11 @@ static uint32_t upload_looked(struct machine *machine)
                                  .mtime = upload->mtime_text,
                                  .created_s = upload->created_s};
     (void)machine;
-    bool missing = upload->lost;
+    bool ours = !upload->lost && reconcile_is_ours(&expected, reply, &sure);
     upload->lost = false;
-    if (missing || !reconcile_is_ours(&expected, reply, &sure))
-        return upload_complete_again(upload);
+    if (upload->altered && !(ours && sure)) return upload_begin_anew(upload);
+    if (!ours) return upload_complete_again(upload);
+    upload->altered = false;
     if (!sure) upload->all_confirmed = false;
     memset(&upload->completed.checksums, 0, sizeof upload->completed.checksums);
     snprintf(upload->completed.etag, sizeof upload->completed.etag, "%s", reply->etag);
@@ -674,16 +664,17 @@ static uint32_t upload_looked(struct machine *machine)
 static uint32_t upload_restart(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
+    const char *why = upload->altered ? "the server made something else of the upload"
+                                      : "the server lost the upload";
     upload->restarts++;
-    upload->restarting = upload->doubtful = false;
+    upload->restarting = upload->doubtful = upload->altered = false;
     upload->all_confirmed = true;
     upload->upload_id[0] = '\0';
     keep_drop(&upload->keep);
     multipart_fini(&upload->parts);
     multipart_init(&upload->parts);
-    log_line(&upload->station->conf->log, LOG_NOTE,
-             "s3://%s/%s: the server lost the upload; it is begun anew", upload->object->bucket,
-             upload->object->key);
+    log_line(&upload->station->conf->log, LOG_NOTE, "s3://%s/%s: %s; it is begun anew",
+             upload->object->bucket, upload->object->key, why);
     machine_begin(machine);
     source_close(&upload->source, &upload->step);
     return UPLOAD_RESTARTING;
@@ -695,8 +686,9 @@ static uint32_t upload_judge(struct machine *machine)
     struct work_result *result = &upload->object->result;
     enum checksum_kind kind = upload->station->conf->checksum;
     const char *echoed = upload->completed.checksums.text[kind];
-    if (kind != CHECKSUM_NONE && echoed[0] && strcmp(echoed, upload->checksum_text) != 0)
-        machine_fail(machine, ERR_CHECKSUM_OBJECT, 0);
+    upload->altered =
+        kind != CHECKSUM_NONE && echoed[0] && strcmp(echoed, upload->checksum_text) != 0;
+    if (upload->altered) return UPLOAD_LOOK; /* is it the object, or only the answer? */
     result->confirmed = upload->all_confirmed;
     result->moved_bytes = upload->object->bytes;
     if (!upload->pipe) result->mtime_ns = upload->object->identity.mtime_ns;

@@ -16,9 +16,11 @@
  * without a journal it is aborted.
  *
  * A completion that may have happened is not asked for again blindly: HEAD says whether the object
- * is ours (s3/reconcile). Where two copies of a part may have arrived, and where the server does
- * not accept the parts, ListParts comes first: a part with other bytes is sent again. An upload
- * that the server does not know any more is begun anew, UPLOAD_RESTARTS_MAX times.
+ * is ours (s3/reconcile). So it does where the answer tells another checksum than the parts make;
+ * an object that has another one is begun anew. Where two copies of a part may have arrived, and
+ * where the server does not accept the parts, ListParts comes first: a part with other bytes is
+ * sent again. An upload that the server does not know any more is begun anew, UPLOAD_RESTARTS_MAX
+ * times.
  *
  * It runs on one core, holds no bufs, and is pulled: whoever has room for work asks upload_next()
  * for a part, lends it to any core, and hands it back to upload_on_work(). Every part is pinned to
@@ -69,6 +71,7 @@ struct upload {
     char doubt_why[REQUEST_WHY_BYTES], part_marker[16];
     uint32_t restarts, lists, listed_count; /* the last: parts seen in this listing */
     bool moving, all_confirmed, server_sums, doubtful, lost, restarting;
+    bool altered;      /* another checksum was told than that of what was sent */
     bool asked;        /* for an upload: the server may have made one */
     bool parked;       /* it stays on the server, for a later run */
     enum err step_err; /* of the last step */

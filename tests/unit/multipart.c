@@ -209,6 +209,39 @@ static void test_any_order_of_answers(void **state)
     }
 }
 
+/* Against the checksum of all the bytes at once, or of the parts' checksums. */
+static void test_combined(void **state)
+{
+    static const enum checksum_kind kinds[] = {CHECKSUM_CRC32C, CHECKSUM_CRC32, CHECKSUM_CRC64NVME,
+                                               CHECKSUM_SHA256};
+    static uint8_t data[10000];
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * i + i / 7);
+    for (size_t k = 0; k < ARRAY_COUNT(kinds); k++) {
+        struct checksum_value expected, whole, part;
+        uint8_t raw[4 * MULTIPART_CHECKSUM_BYTES_MAX];
+        struct multipart table;
+        uint32_t index, count;
+        multipart_init(&table);
+        assert_int_equal(multipart_cut(&table, sizeof(data), 3000), ERR_NONE);
+        while (multipart_next(&table, &index)) {
+            const struct multipart_part *cut = multipart_part(&table, index);
+            checksum_of(kinds[k], data + cut->offset, cut->bytes, &part);
+            memcpy(raw + index * part.count, part.data, part.count);
+            struct bytes value = {(const char *)part.data, part.count};
+            assert_int_equal(multipart_done(&table, index, BYTES(""), value), ERR_NONE);
+        }
+        bool combines = checksum_kind_combines(kinds[k]);
+        checksum_of(kinds[k], combines ? data : raw,
+                    combines ? sizeof(data) : 4 * (size_t)checksum_kind_bytes(kinds[k]), &expected);
+        multipart_combine(&table, kinds[k], &whole, &count);
+        assert_int_equal(count, combines ? 0 : 4);
+        assert_true(checksum_equal(&whole, &expected));
+        multipart_fini(&table);
+    }
+}
+
 static void test_limits(void **state)
 {
     char etag[ETAG_BYTES_MAX + 1];
@@ -264,7 +297,7 @@ int main(void)
         cmocka_unit_test(test_growing_parts),        cmocka_unit_test(test_equal_bytes),
         cmocka_unit_test(test_known_object),         cmocka_unit_test(test_stream),
         cmocka_unit_test(test_any_order_of_answers), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_redo_and_rename),
+        cmocka_unit_test(test_redo_and_rename),      cmocka_unit_test(test_combined),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
