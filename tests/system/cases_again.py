@@ -147,7 +147,7 @@ def credentials_that_expire(t):
     write_credentials(t, "new")
     result = process.finish()
     require(result.code == 0 and result.json["done"] == 40, f"{result}")
-    require(result.err.count("the credentials have expired; waiting for new ones") == 1, f"{result}")
+    require(result.err.count("have expired; waiting for new ones") == 1, f"{result}")
     require(len(t.keys(Prefix="p/")) == 40, f"{t.keys()}")
 
 
