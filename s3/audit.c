@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "s3/spread.h"
+
 static void audit_pump(struct audit *audit);
 static void audit_on_match(struct op *op);
 static void audit_on_ready(struct op *op);
@@ -238,6 +240,15 @@ static bool audit_copy_is_file(const struct audit *audit)
     return audit->options.file_is_copy;
 }
 
+/* The digits in front of an item's name, where it is a key. */
+static void audit_digits(const struct audit *audit, const struct pairs_item *item,
+                         char digits[SPREAD_TEXT_BYTES])
+{
+    bool has = audit->options.kind == PAIRS_SPREAD && item->err != ERR_SPREAD &&
+               (item->verdict == PAIRS_OBJECT || item->verdict == PAIRS_BOTH);
+    spread_format(has ? audit->conf->spread : 0, item->name, digits);
+}
+
 /* A thing that no match is needed for. Its name is that of `is_file`'s side. */
 static void audit_tell_item(struct audit *audit, const struct pairs_item *item, bool is_file,
                             enum match_verdict verdict, const char *why)
@@ -245,6 +256,7 @@ static void audit_tell_item(struct audit *audit, const struct pairs_item *item, 
     const struct roll_scope *scope = item->scope;
     const char *prefix = scope ? scope->prefix : audit->options.prefix;
     const char *root = scope ? scope->root : "";
+    char digits[SPREAD_TEXT_BYTES];
     struct audit_finding finding = {.verdict = verdict,
                                     .is_file = is_file,
                                     .bucket = is_file ? ""
@@ -255,9 +267,10 @@ static void audit_tell_item(struct audit *audit, const struct pairs_item *item, 
                                     .path = is_file ? audit->name : "",
                                     .why = why,
                                     .err = item->err};
+    audit_digits(audit, item, digits);
+    const char *between = is_file && scope && item->name.count ? "/" : "";
     snprintf(audit->name, sizeof audit->name, "%s%s%.*s", is_file ? root : prefix,
-             is_file && scope && item->name.count ? "/" : "", (int)item->name.count,
-             item->name.data);
+             is_file ? between : digits, (int)item->name.count, item->name.data);
     audit_tell(audit, &finding);
 }
 
@@ -283,12 +296,16 @@ static bool audit_take_plain(struct audit *audit, const struct pairs_item *item)
     case PAIRS_EXTRA: audit_tell_item(audit, item, item->is_file, MATCH_EXTRA, ""); return true;
     case PAIRS_FILE:
     case PAIRS_OBJECT:
+        if (item->err && file_is_copy) { /* which file it should be, nobody can tell */
+            audit_tell_item(audit, item, false, MATCH_FAILED, "");
+            return true;
+        }
         audit_tell_item(audit, item, file_is_copy,
                         (item->verdict == PAIRS_FILE) == file_is_copy ? MATCH_EXTRA : MATCH_MISSING,
                         "");
         return true;
     case PAIRS_BOTH:
-        if (is == expected) return false;
+        if (item->unlisted || is == expected) return false;
         snprintf(why, sizeof why, "its size is %llu, not %llu", (unsigned long long)is,
                  (unsigned long long)expected);
         audit_tell_item(audit, item, file_is_copy, MATCH_CHANGED, why);
@@ -298,26 +315,32 @@ static bool audit_take_plain(struct audit *audit, const struct pairs_item *item)
     return false;
 }
 
-static void audit_describe_pair(struct audit *audit, const struct pairs_item *item,
-                                struct match_task *task)
+/* Errors: ERR_KEY, of an object that was not listed: where it was, both names fit. */
+static enum err audit_describe_pair(struct audit *audit, const struct pairs_item *item,
+                                    struct match_task *task)
 {
     const struct audit_options *options = &audit->options;
     struct writer key, path;
+    char digits[SPREAD_TEXT_BYTES];
+    audit_digits(audit, item, digits);
     *task = (struct match_task){.file = true,
                                 .object = true,
                                 .file_is_copy = options->file_is_copy,
                                 .has_identity = item->identity != NULL,
+                                .unlisted = item->unlisted,
                                 .endpoint = options->endpoint};
     if (item->identity) task->identity = *item->identity;
     snprintf(task->bucket, sizeof task->bucket, "%s", options->bucket);
-    writer_init(&key, task->key, sizeof task->key); /* both are there, so that their names fit */
+    writer_init(&key, task->key, sizeof task->key);
     writer_text(&key, options->prefix);
+    writer_text(&key, digits);
     writer_put(&key, item->name);
     (void)writer_string(&key);
     writer_init(&path, task->path, sizeof task->path);
     writer_text(&path, options->path);
     writer_put(&path, item->name);
     (void)writer_string(&path);
+    return item->unlisted && target_check_key(bytes_of(task->key)) ? ERR_KEY : ERR_NONE;
 }
 
 /* Errors: ERR_FILE_NAME. */
@@ -349,14 +372,12 @@ static enum err audit_describe_line(struct audit *audit, const struct pairs_item
 static void audit_start_match(struct audit *audit, const struct pairs_item *item, uint64_t bytes)
 {
     struct match *match = container_of(list_first(&audit->free), struct match, link);
-    enum err err = ERR_NONE;
-    if (item->verdict == PAIRS_LINE)
-        err = audit_describe_line(audit, item, &match->task);
-    else
-        audit_describe_pair(audit, item, &match->task);
+    bool is_line = item->verdict == PAIRS_LINE;
+    enum err err = is_line ? audit_describe_line(audit, item, &match->task)
+                           : audit_describe_pair(audit, item, &match->task);
     if (err) {
-        struct pairs_item odd = {
-            .name = bytes_of(item->line->object->path), .err = err, .is_file = true};
+        struct bytes name = is_line ? bytes_of(item->line->object->path) : item->name;
+        struct pairs_item odd = {.name = name, .err = err, .is_file = true};
         audit_tell_item(audit, &odd, true, MATCH_FAILED, "");
         return;
     }

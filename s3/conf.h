@@ -35,6 +35,7 @@ struct conf {
     uint32_t endpoint_count;
 
     bool recursive;
+    uint32_t spread; /* a tree's names are spread over so many prefixes (s3/spread); 0: not */
     bool keep_mtime;
     enum walk_symlinks symlinks;
     enum checksum_kind checksum;

@@ -162,7 +162,9 @@ static void match_on_look(struct match *match, const struct work *work)
     struct match_half *half = &match->halves[side];
     bool missing = result->err == ERR_FILE_MISSING || result->err == ERR_NO_KEY;
     bool other = result->err == ERR_FILE_IS_FOLDER || result->err == ERR_FILE_KIND;
-    if (result->err && side != match_copy(match)) {
+    if (missing && side == MATCH_OBJECT && match->task.unlisted && match->task.file_is_copy) {
+        match_say(match, MATCH_EXTRA, "%s", "");
+    } else if (result->err && side != match_copy(match)) {
         match_fail(match, result); /* there is nothing to compare with */
     } else if (missing) {
         match_say(match, MATCH_MISSING, "%s", err_sentence(result->err));

@@ -50,6 +50,7 @@ struct match_task {    /* filled by the owner, before match_start() */
     bool file, object; /* who is looked at: one of them, with `has_expected`, or both */
     bool file_is_copy; /* what is judged, where both are: the file; else the object */
     bool has_expected;
+    bool unlisted;     /* there may be no such object: then a file that is the copy is extra */
     bool has_identity; /* of the file, from a walk: it need not be looked at */
     uint32_t endpoint;
     struct file_identity identity;

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "s3/spread.h"
+
 static void pairs_on_files(struct op *op);
 static void pairs_on_objects(struct op *op);
 static void pairs_on_roll(struct op *op);
@@ -86,6 +88,53 @@ static void pairs_peek_join(struct pairs *pairs)
                                       .object_bytes = has_object ? object->size_bytes : 0};
     if (has_object) pairs_check_order(pairs, object->name);
     if (!pairs->err) pairs_give(pairs, has_file, has_object);
+}
+
+/* --- the same, with digits in front of the keys --- */
+
+static void pairs_take_file(struct pairs *pairs, const struct find_item *file)
+{
+    bool named;
+    pairs_fail(pairs, roll_claim(&pairs->roll, "", "", file->name, &named), "");
+    if (pairs->err) return;
+    pairs->item = (struct pairs_item){.verdict = PAIRS_BOTH,
+                                      .name = file->name,
+                                      .unlisted = true,
+                                      .identity = file->identity,
+                                      .file_bytes = file->size_bytes};
+    pairs_give(pairs, true, false);
+}
+
+/* False: it is the object of a file, and was told with that. */
+static bool pairs_take_object(struct pairs *pairs, const struct find_item *object)
+{
+    struct bytes name;
+    bool fits = spread_strip(pairs->station->conf->spread, object->name, &name), named = false;
+    if (fits) pairs_fail(pairs, roll_claim(&pairs->roll, "", "", name, &named), "");
+    if (named || pairs->err) return false;
+    pairs->item = (struct pairs_item){.verdict = PAIRS_OBJECT,
+                                      .name = name,
+                                      .object_bytes = object->size_bytes,
+                                      .err = fits ? ERR_NONE : ERR_SPREAD};
+    pairs_give(pairs, false, true);
+    return true;
+}
+
+static void pairs_peek_spread(struct pairs *pairs)
+{
+    const struct find_item *file = find_peek(&pairs->files), *object;
+    if (!file && !find_is_over(&pairs->files)) return;
+    if (pairs_is_odd(pairs, file, true)) return;
+    if (file) {
+        pairs_take_file(pairs, file);
+        return;
+    }
+    while ((object = find_peek(&pairs->objects)) != NULL) {
+        if (pairs_is_odd(pairs, object, false) || pairs_take_object(pairs, object)) return;
+        if (pairs->err) return;
+        find_pop(&pairs->objects);
+    }
+    if (find_is_over(&pairs->objects)) pairs->over = true;
 }
 
 /* --- a manifest --- */
@@ -176,6 +225,7 @@ const struct pairs_item *pairs_peek(struct pairs *pairs)
         pairs_give(pairs, false, false);
         break;
     case PAIRS_JOIN: pairs_peek_join(pairs); break;
+    case PAIRS_SPREAD: pairs_peek_spread(pairs); break;
     case PAIRS_ROLL: pairs_peek_roll(pairs); break;
     }
     return pairs->has_item ? &pairs->item : NULL;
@@ -270,5 +320,5 @@ void pairs_close(struct pairs *pairs)
     CHECK(!pairs->owner);
     find_close(&pairs->files);
     find_close(&pairs->objects);
-    if (pairs->kind == PAIRS_ROLL) roll_close(&pairs->roll);
+    roll_close(&pairs->roll);
 }

@@ -4,6 +4,9 @@
  *     PAIRS_ONE      a file and an object: one pair
  *     PAIRS_JOIN     both are pulled in byte order, which is the order of walks and of S3's
  *                    listings, and merged: nothing is kept in memory
+ *     PAIRS_SPREAD   the same where the keys have hash digits in front (s3/spread), so that the two
+ *                    orders differ: the files first, each with the object that it should have,
+ *                    whose size is not known yet; then what else is listed. 48 to 96 bytes a file
  *     PAIRS_ROLL     the lines (s3/roll); then each tree that they describe is walked or listed for
  *                    what no line names
  *
@@ -15,7 +18,7 @@
 #include "s3/find.h"
 #include "s3/roll.h"
 
-enum pairs_kind { PAIRS_ONE, PAIRS_JOIN, PAIRS_ROLL };
+enum pairs_kind { PAIRS_ONE, PAIRS_JOIN, PAIRS_SPREAD, PAIRS_ROLL };
 
 enum pairs_verdict {
     PAIRS_BOTH,   /* to be compared */
@@ -29,15 +32,16 @@ enum pairs_verdict {
 
 struct pairs_item { /* its texts are valid until the next pop */
     enum pairs_verdict verdict;
-    bool is_file; /* EXTRA, SKIP, FAIL: on which side */
-    struct bytes name;
+    bool is_file;                         /* EXTRA, SKIP, FAIL: on which side */
+    struct bytes name;                    /* on both sides, without digits */
+    bool unlisted;                        /* BOTH: whether there is an object is not known */
     const struct file_identity *identity; /* of the file, or NULL: not known */
     uint64_t file_bytes, object_bytes;    /* BOTH, of a join */
     const struct roll_item *line;
     const struct roll_scope *scope; /* EXTRA, SKIP, FAIL, of a manifest */
     const char *reason;
     bool expected; /* SKIP: a word for -v only */
-    enum err err;
+    enum err err;  /* of an OBJECT, ERR_SPREAD: its digits are wrong, and are a part of `name` */
     int raw;
 };
 
@@ -45,8 +49,8 @@ struct pairs {
     enum pairs_kind kind;
     enum err err; /* the search itself failed */
     char why[ROLL_WHY_BYTES];
-    struct find files, objects; /* JOIN: opened by the owner; ROLL: of the present scope */
-    struct roll roll;
+    struct find files, objects; /* JOIN, SPREAD: opened by the owner; ROLL: of the present scope */
+    struct roll roll;           /* SPREAD: only what it names */
     /* private */
     struct station *station;
     struct pairs_item item;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "s3/keep.h"
+#include "s3/spread.h"
 
 static void plan_pump(struct plan *plan);
 static void plan_on_find(struct op *op);
@@ -364,21 +365,31 @@ static enum err plan_check_path(struct bytes name)
     return ERR_NONE;
 }
 
-/* Where the item comes from and goes to. Errors: ERR_KEY, ERR_FILE_NAME, ERR_FILE_ESCAPES. */
+/* Where the item comes from and goes to. Errors: ERR_KEY, ERR_SPREAD, ERR_FILE_NAME,
+ * ERR_FILE_ESCAPES. */
 static enum err plan_name(const struct plan *plan, const struct find_item *item, struct work *work)
 {
     struct writer key, path;
-    bool only = plan->only_path[0] != '\0';
+    bool only = plan->only_path[0] != '\0', fits = true;
+    uint32_t spread = only ? 0 : plan->conf->spread;
+    struct bytes name = item->name;
+    char digits[SPREAD_TEXT_BYTES] = "";
+    if (plan->is_upload)
+        spread_format(spread, name, digits);
+    else
+        fits = spread_strip(spread, item->name, &name);
     writer_init(&key, work->key, sizeof work->key);
     writer_text(&key, plan->prefix);
+    writer_text(&key, digits);
     if (!only) writer_put(&key, item->name);
     writer_init(&path, work->path, sizeof work->path);
-    writer_put(&path, only ? bytes_of(plan->only_path) : item->name);
+    writer_put(&path, only ? bytes_of(plan->only_path) : name);
     snprintf(work->bucket, sizeof work->bucket, "%s", plan->bucket);
     if (writer_string(&key)[0] == '\0' || target_check_key(bytes_of(work->key))) return ERR_KEY;
+    if (!fits) return ERR_SPREAD;
     if (writer_string(&path)[0] == '\0') return ERR_FILE_NAME;
     if (plan->is_upload || only) return ERR_NONE;
-    return plan_check_path(item->name);
+    return plan_check_path(name);
 }
 
 static void plan_describe(struct plan *plan, const struct find_item *item, struct work *work)

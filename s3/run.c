@@ -168,6 +168,18 @@ static enum err run_to_local(struct run *run, const struct run_place *source,
     return run_to_file(run, source, target, place, why);
 }
 
+/* Only the names of a tree are ours to spread. */
+static enum err run_check_spread(const struct run *run, const struct run_place *source,
+                                 char why[512])
+{
+    bool is_tree = run->path[0] == '\0' && run->pipe_fd < 0;
+    if (run->conf.spread == 0 || is_tree) return ERR_NONE;
+    snprintf(why, 512,
+             "%.300s: --spread is for trees: the key of a single object is what it was named",
+             source->side == RUN_LOCAL ? source->path : source->uri.key);
+    return ERR_USAGE;
+}
+
 static enum err run_resolve(struct run *run, const struct run_place *source,
                             const struct run_place *target, char why[512])
 {
@@ -184,6 +196,7 @@ static enum err run_resolve(struct run *run, const struct run_place *source,
     snprintf(run->prefix, sizeof run->prefix, "%s", remote->uri.key);
     enum err err = plan->is_upload ? run_from_local(run, source, &place, why)
                                    : run_to_local(run, source, target, &place, why);
+    if (!err) err = run_check_spread(run, source, why);
     plan->prefix = run->prefix;
     plan->only_path = run->pipe_fd >= 0 ? "-" : run->path;
     plan->local_root = run->local_root;

@@ -83,7 +83,7 @@ static enum err verify_tree(struct verify *verify, char why[512])
     const char *path = verify->local->path;
     size_t count = strlen(path);
     int raw;
-    verify->options.kind = PAIRS_JOIN;
+    verify->options.kind = verify->conf.spread > 0 ? PAIRS_SPREAD : PAIRS_JOIN;
     while (count > 1 && path[count - 1] == '/')
         count--;
     snprintf(verify->local_root, sizeof verify->local_root, "%.*s", (int)count, path);
@@ -117,6 +117,10 @@ static enum err verify_sides(struct verify *verify, const struct verify_options 
     if (!err && place.kind == PLACE_STREAM) err = ERR_FILE_KIND;
     if (err) return err_say(why, err, path, raw);
     if (verify->conf.recursive && place.kind == PLACE_FOLDER) return verify_tree(verify, why);
+    if (verify->conf.spread > 0) {
+        snprintf(why, 512, "%.300s: --spread is for trees, and this is none", path);
+        return ERR_USAGE;
+    }
     return verify_one(verify, &place, why);
 }
 
@@ -147,7 +151,7 @@ static enum err verify_open_pairs(struct verify *verify, const struct verify_opt
         enum err err = roll_open(&pairs->roll, home, options->manifest, options->side);
         return err ? err_say(why, err, options->manifest, 0) : ERR_NONE;
     }
-    if (verify->options.kind != PAIRS_JOIN) return ERR_NONE;
+    if (verify->options.kind == PAIRS_ONE) return ERR_NONE;
     enum err err = find_open_walk(&pairs->files, verify->local->path, verify->conf.symlinks);
     if (err) return err_say(why, err, verify->local->path, 0);
     return find_open_listing(&pairs->objects, &home->clients[verify->options.endpoint],

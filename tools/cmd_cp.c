@@ -23,6 +23,10 @@ static const struct opts_row what_rows[] = {
      .offset = SETTINGS_FIELD(symlinks),
      .help = "symbolic links below a directory (default follow; those that lead nowhere or back up "
              "are named and skipped)"},
+    SETTINGS_SPREAD_ROW(
+        "the keys of a tree over N prefixes, a power of two from 2 to 4096: digits of a hash of "
+        "each name go in front of it, as in s3://bucket/place/7/name with 16; downloads take "
+        "them off again"),
     {.kind = OPTS_FLAG,
      .name = "mtime",
      .offset = SETTINGS_FIELD(mtime),

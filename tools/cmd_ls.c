@@ -19,6 +19,9 @@ static const struct opts_row rows[] = {
      .name = "recursive",
      .offset = SETTINGS_FIELD(recursive),
      .help = "all keys below, not just up to the next /"},
+    SETTINGS_SPREAD_ROW(
+        "with -r: the prefix is a folder that was copied with cp --spread N; the digits are "
+        "taken out of the keys, --json tells both"),
     {.kind = OPTS_FLAG,
      .name = "human",
      .offset = SETTINGS_FIELD(human),
@@ -31,8 +34,24 @@ static const struct opts_table *const tables[] = {
 struct ls {
     const struct settings *settings;
     uint64_t objects, prefixes, bytes;
-    bool failed; /* standard output */
+    struct bytes place; /* before the digits of --spread */
+    struct log log;
+    uint64_t odd; /* keys without the digits that they should have */
+    bool failed;  /* standard output */
 };
+
+/* The key as --spread had it before its digits. False: it has not those digits. */
+static bool unspread(const struct ls *ls, struct bytes key, char text[KEY_BYTES_MAX + 1])
+{
+    struct bytes rest = {key.data + ls->place.count, key.count - ls->place.count}, name;
+    struct writer w;
+    bool fits = spread_strip((uint32_t)ls->settings->spread, rest, &name);
+    writer_init(&w, text, KEY_BYTES_MAX + 1);
+    writer_put(&w, ls->place);
+    writer_put(&w, name);
+    (void)writer_string(&w);
+    return fits;
+}
 
 /* "2026-11-23 18:47:52", or for programs "2026-11-23T18:47:52Z". */
 static void format_time(int64_t seconds, bool iso, char text[TIME_BYTES])
@@ -58,10 +77,12 @@ static void print_object(struct ls *ls, cJSON *json)
 /* One object a line (https://jsonlines.org): a listing has no bound. */
 static void print_json(struct ls *ls, const struct listing_entry *entry)
 {
-    char key[KEY_BYTES_MAX + 1], time[TIME_BYTES];
+    char key[KEY_BYTES_MAX + 1], name[KEY_BYTES_MAX + 1], time[TIME_BYTES];
     cJSON *json = cJSON_CreateObject();
     if (!bytes_to_string(entry->key, key, sizeof key)) ls->failed = true;
     cJSON_AddStringToObject(json, entry->is_prefix ? "prefix" : "key", key);
+    if (ls->settings->spread && unspread(ls, entry->key, name))
+        cJSON_AddStringToObject(json, "name", name);
     if (!entry->is_prefix) {
         format_time(entry->modified_s, true, time);
         cJSON_AddNumberToObject(json, "bytes", (double)entry->size_bytes);
@@ -74,10 +95,13 @@ static void print_json(struct ls *ls, const struct listing_entry *entry)
 /* A key is foreign data: what could drive a terminal is shown as \xNN. */
 static void print_line(struct ls *ls, const struct listing_entry *entry)
 {
-    char key[4 * KEY_BYTES_MAX + 1], time[TIME_BYTES], size[HUMAN_TEXT_BYTES];
+    char key[4 * KEY_BYTES_MAX + 1], name[KEY_BYTES_MAX + 1], time[TIME_BYTES];
+    char size[HUMAN_TEXT_BYTES];
+    struct bytes shown = entry->key;
     struct writer w;
+    if (ls->settings->spread && unspread(ls, entry->key, name)) shown = bytes_of(name);
     writer_init(&w, key, sizeof key);
-    writer_visible(&w, entry->key);
+    writer_visible(&w, shown);
     if (entry->is_prefix) {
         if (printf("%19s %*s %s\n", "", SIZE_COLUMNS, "PRE", writer_string(&w)) < 0)
             ls->failed = true;
@@ -92,10 +116,21 @@ static void print_line(struct ls *ls, const struct listing_entry *entry)
         ls->failed = true;
 }
 
+/* What has no digits was not copied with --spread N: it is listed as it is, and told. */
+static void judge_digits(struct ls *ls, const struct listing_entry *entry)
+{
+    char name[KEY_BYTES_MAX + 1];
+    bool marker = bytes_end_with(entry->key, BYTES("/"));
+    if (!ls->settings->spread || marker || unspread(ls, entry->key, name)) return;
+    ls->odd++;
+    log_line(&ls->log, LOG_ERROR, "%s: %s", name, err_sentence(ERR_SPREAD));
+}
+
 static void print_page(struct ls *ls, const struct listing *listing)
 {
     for (uint32_t i = 0; i < listing_count(listing); i++) {
         const struct listing_entry *entry = listing_entry(listing, i);
+        judge_digits(ls, entry);
         if (ls->settings->json)
             print_json(ls, entry);
         else
@@ -112,9 +147,15 @@ static enum err list_all(struct ls *ls, struct session *session, const struct ur
                          size_t why_bytes)
 {
     struct bytes prefix = {uri->key, uri->key_bytes};
+    char folder[KEY_BYTES_MAX + 2];
     struct listing *listing;
     struct op op;
     session_op_init(&op);
+    if (ls->settings->spread && prefix.count > 0 && !bytes_end_with(prefix, BYTES("/"))) {
+        snprintf(folder, sizeof folder, "%s/", uri->key); /* as cp -r reads it */
+        prefix = bytes_of(folder);
+    }
+    ls->place = prefix;
     enum err err = listing_open(&listing, &session->client, bytes_of(uri->bucket), prefix,
                                 ls->settings->recursive ? BYTES("") : BYTES("/"));
     if (err != ERR_NONE) return err;
@@ -211,11 +252,12 @@ static enum err list_buckets(struct ls *ls, struct session *session, char *why, 
 static enum status run(const struct settings *settings, const char *const *words, uint32_t count)
 {
     const char *word = count > 0 ? words[0] : "s3://";
-    bool all_buckets = strcmp(word, "s3://") == 0;
+    bool all_buckets = strcmp(word, "s3://") == 0 && settings->spread == 0;
     const char *object = all_buckets ? "list of buckets" : word; /* that a complaint is about */
     char why[SETTINGS_WHY_BYTES] = "";
     struct ls ls = {.settings = settings};
     struct log log = settings_log(settings);
+    ls.log = log;
     struct session session;
     struct uri uri = {0};
     enum err err = all_buckets ? ERR_NONE : target_parse_uri(&uri, word, why);
@@ -232,6 +274,7 @@ static enum status run(const struct settings *settings, const char *const *words
     if (err != ERR_NONE) return session_complain(&log, object, err, why);
     if (all_buckets) return STATUS_OK;
     print_sums(&ls);
+    if (ls.odd > 0) return STATUS_SOME_FAILED;
     if (ls.objects + ls.prefixes > 0 || uri.key_bytes == 0) return STATUS_OK;
     log_line(&log, LOG_ERROR, "%s: nothing begins with that", word);
     return STATUS_NOT_FOUND;

@@ -27,6 +27,8 @@ static const struct opts_row what_rows[] = {
      .argument = "follow|skip",
      .offset = SETTINGS_FIELD(symlinks),
      .help = "symbolic links below a directory (default follow; loops are found)"},
+    SETTINGS_SPREAD_ROW(
+        "the objects were copied with cp --spread N; they are asked for one by one"),
     {.kind = OPTS_CHOICE,
      .name = "check",
      .argument = "copy|objects|files",
@@ -304,6 +306,10 @@ static enum err parse_words(const struct settings *settings, const char *const *
     if (count > 1 && settings->check) {
         snprintf(why, SETTINGS_WHY_BYTES,
                  "--check is for manifests: SRC and DST are both compared");
+        return ERR_USAGE;
+    }
+    if (count == 1 && settings->spread > 0) {
+        snprintf(why, SETTINGS_WHY_BYTES, "--spread is for SRC and DST: a manifest has the keys");
         return ERR_USAGE;
     }
     if (count == 1 && target_is_uri(words[0])) {

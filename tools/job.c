@@ -82,6 +82,20 @@ static void job_name_endpoint(struct journal_job *row, const struct endpoint *en
              is_ipv6 ? "[" : "", endpoint->host, is_ipv6 ? "]" : "", endpoint->port);
 }
 
+/* Those that decide what is moved, and as what. What did not exist once is only named where it is
+ * used, so that older jobs are known again. */
+static void job_write_options(struct journal_job *row, const struct conf *conf)
+{
+    struct writer w;
+    writer_init(&w, row->options, sizeof row->options);
+    writer_format(&w, "recursive=%d symlinks=%u mtime=%d fsync=%u checksum=%s part=%llu",
+                  conf->recursive, conf->symlinks, conf->keep_mtime, conf->fsync,
+                  checksum_kind_name(conf->checksum), (unsigned long long)conf->part_bytes);
+    writer_format(&w, " threshold=%llu", (unsigned long long)conf->multipart_threshold_bytes);
+    if (conf->spread > 0) writer_format(&w, " spread=%u", conf->spread);
+    (void)writer_string(&w);
+}
+
 static void job_describe(struct journal_job *row, const struct settings *settings,
                          const struct conf *conf, const struct run_place *source,
                          const struct run_place *target)
@@ -95,11 +109,7 @@ static void job_describe(struct journal_job *row, const struct settings *setting
     job_name_endpoint(row, endpoint);
     snprintf(row->bucket, sizeof row->bucket, "%s", remote->uri.bucket);
     snprintf(row->prefix, sizeof row->prefix, "%s", remote->uri.key);
-    snprintf(row->options, sizeof row->options,
-             "recursive=%d symlinks=%u mtime=%d fsync=%u checksum=%s part=%llu threshold=%llu",
-             conf->recursive, conf->symlinks, conf->keep_mtime, conf->fsync,
-             checksum_kind_name(conf->checksum), (unsigned long long)conf->part_bytes,
-             (unsigned long long)conf->multipart_threshold_bytes);
+    job_write_options(row, conf);
     job_write_arguments(row, settings, endpoint);
 }
 
@@ -182,14 +192,27 @@ static enum err job_claim(struct job *job, const struct settings *settings, cons
     return ERR_NONE;
 }
 
+static uint32_t job_spread(const struct journal_job *row)
+{
+    const char *text = strstr(row->options, " spread=");
+    return text ? (uint32_t)strtoul(text + strlen(" spread="), NULL, 10) : 0;
+}
+
 static enum err job_check_taken(struct job *job, const struct conf *conf,
                                 char why[SETTINGS_WHY_BYTES])
 {
     struct journal_job now;
+    uint32_t spread = job_spread(&job->row);
     job_name_endpoint(&now, &conf->endpoints[0]);
-    if (strcmp(now.endpoint, job->row.endpoint) == 0) return ERR_NONE;
-    snprintf(why, SETTINGS_WHY_BYTES, "job %lld is at %.200s, not %.200s", (long long)job->row.id,
-             job->row.endpoint, now.endpoint);
+    if (strcmp(now.endpoint, job->row.endpoint) != 0)
+        snprintf(why, SETTINGS_WHY_BYTES, "job %lld is at %.200s, not %.200s",
+                 (long long)job->row.id, job->row.endpoint, now.endpoint);
+    else if (spread != conf->spread)
+        snprintf(why, SETTINGS_WHY_BYTES,
+                 "job %lld spreads its keys over %u prefixes, not over %u: that cannot be changed",
+                 (long long)job->row.id, spread, conf->spread);
+    else
+        return ERR_NONE;
     return ERR_USAGE;
 }
 

@@ -338,6 +338,19 @@ static enum err apply_tcp_cc(const struct settings *settings, struct settings_co
     return ERR_NONE;
 }
 
+static enum err check_spread(const struct settings *settings, char why[SETTINGS_WHY_BYTES])
+{
+    const char *wrong = NULL;
+    if (settings->spread == 0) return ERR_NONE;
+    if (!spread_is_count(settings->spread))
+        wrong = "a power of two: 2, 4, 8, 16 … 4096";
+    else if (!settings->recursive)
+        wrong = "only with -r: the key of a single object is what it was named";
+    return wrong ? complain(why, ERR_USAGE, "--spread %llu: %s",
+                            (unsigned long long)settings->spread, wrong)
+                 : ERR_NONE;
+}
+
 /* After the cores are known. A number that was named is what a core begins with, as well. */
 static enum err apply_connections(const struct settings *settings, struct conf *conf,
                                   char why[SETTINGS_WHY_BYTES])
@@ -384,6 +397,7 @@ static void apply_plain(const struct settings *settings, struct conf *conf)
 {
     const char *ca_bundle = getenv("AWS_CA_BUNDLE");
     conf->recursive = settings->recursive;
+    conf->spread = (uint32_t)settings->spread;
     conf->keep_mtime = settings->mtime;
     conf->symlinks = (enum walk_symlinks)settings->symlinks;
     conf->checksum = (enum checksum_kind)settings->checksum;
@@ -451,7 +465,8 @@ enum err settings_apply(const struct settings *settings, struct settings_conf *t
     apply_plain(settings, conf);
     if (getrandom(&conf->seed, sizeof conf->seed, 0) != (ssize_t)sizeof conf->seed)
         return complain(why, ERR_SYSTEM, "the kernel gives no random numbers");
-    enum err err = apply_rate(settings, to, why);
+    enum err err = check_spread(settings, why);
+    if (err == ERR_NONE) err = apply_rate(settings, to, why);
     if (err == ERR_NONE) err = apply_machine(settings, conf, why);
     if (err == ERR_NONE) err = apply_cc(settings, conf, why);
     if (err == ERR_NONE) err = apply_tcp_cc(settings, to, why);

@@ -5,6 +5,7 @@
 
 #include "net/sock.h"
 #include "s3/conf.h"
+#include "s3/spread.h"
 #include "tools/opts.h"
 #include "tools/throttle.h"
 
@@ -15,6 +16,7 @@ struct settings { /* fields in the types that tools/opts.h names */
     /* cp */
     bool recursive, mtime;
     uint32_t symlinks; /* enum walk_symlinks */
+    uint64_t spread;   /* 0: not */
     uint32_t checksum; /* enum checksum_kind */
     uint32_t content_md5;
     bool sign_payload;
@@ -75,6 +77,13 @@ void settings_say_run(const struct settings *settings, const struct settings_con
 void settings_fini(struct settings_conf *conf); /* wipes the secrets */
 
 /* Tables that several commands share. */
+/* A row of --spread, for a command's own table. */
+#define SETTINGS_SPREAD_ROW(text)                                                                  \
+    {                                                                                              \
+        .kind = OPTS_NUMBER, .name = "spread", .argument = "N", .offset = SETTINGS_FIELD(spread),  \
+        .least = SPREAD_MIN, .most = SPREAD_MAX, .help = (text)                                    \
+    }
+
 extern const struct opts_table settings_endpoint_table, settings_rate_table, settings_machine_table,
     settings_network_table, settings_flow_table, settings_output_table;
 
