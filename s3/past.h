@@ -21,6 +21,9 @@ struct past_object {
     struct journal_part *parts; /* by rising number */
     uint32_t part_count;
     bool taken; /* a transfer goes on from it, or it was swept away */
+    /* a twin only (s3/sweep): the upload that stays, and until when the other was created */
+    const char *spared;
+    int64_t until_s;
 };
 
 struct past {

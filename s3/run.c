@@ -251,7 +251,7 @@ static enum err run_open_journal(struct run *run, const struct run_keep *keep, c
     run->past.trusted = keep->trust_marks;
     home->journal = run->journal;
     home->past = &run->past;
-    run_open_sweep(run, home);
+    run->sweep.place.until_s = keep->until_s;
     return ERR_NONE;
 }
 
@@ -340,6 +340,7 @@ enum err run_open(struct run **out, const struct conf *conf, const struct run_pl
     enum err err = run_resolve(run, source, target, why);
     if (!err) err = run_open_fleet(run, keep, why);
     if (!err) err = run_open_receipt(run, source, why);
+    if (!err) run_open_sweep(run, &fleet_home(&run->fleet)->station);
     if (!err) err = run_open_journal(run, keep, why);
     if (!err) err = run_open_plan(run, source);
     if (err) {

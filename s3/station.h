@@ -23,7 +23,7 @@ struct station {
     struct meter before_bytes; /* the same, by an earlier run, of large objects under way */
     struct journal *journal;   /* on the home core only; NULL: none is kept */
     struct past *past;         /* what it had from earlier runs, then */
-    struct sweep *sweep;       /* removes what is of no use of that, then */
+    struct sweep *sweep;       /* removes what is of no use; on the home core only */
 };
 
 #endif

@@ -1,6 +1,7 @@
 #include "s3/sweep.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -64,7 +65,9 @@ static void sweep_on_over(struct op *op)
 static enum err sweep_on_name(struct xml_names *names, const struct xml_name *name)
 {
     struct sweep *sweep = container_of(names, struct sweep, listed);
-    bool same = sweep->object && strcmp(name->name, sweep->object->row.key) == 0;
+    const struct past_object *object = sweep->object;
+    bool same = object && strcmp(name->name, object->row.key) == 0;
+    if (same && object->spared) same = strcmp(name->upload_id, object->spared) != 0;
     if (!same || sweep->id_count == SWEEP_IDS_MAX || name->time_s == INT64_MIN) return ERR_NONE;
     sweep->started_s[sweep->id_count] = name->time_s;
     memcpy(sweep->ids[sweep->id_count++], name->upload_id, sizeof name->upload_id);
@@ -106,6 +109,15 @@ void sweep_start(struct sweep *sweep, struct past_object *object, struct op *op)
     if (machine_is_running(&sweep->machine)) return;
     sweep->cancelled = false;
     machine_start(&sweep->machine, &sweep_kind, sweep->core, &sweep->over);
+}
+
+void sweep_twins(struct past_object *object, const char *key, int64_t asked_s, const char *spared)
+{
+    memset(object, 0, sizeof *object);
+    snprintf(object->row.key, sizeof object->row.key, "%s", key);
+    object->row.created_s = asked_s;
+    object->until_s = (int64_t)(clock_wall_ns() / NS_PER_S);
+    object->spared = spared;
 }
 
 void sweep_cancel(struct sweep *sweep)
@@ -161,14 +173,16 @@ static uint32_t sweep_listed(struct machine *machine)
     int64_t now_s = (int64_t)(clock_wall_ns() / NS_PER_S), server_s = sweep->request.reply.date_s;
     int64_t ahead_s = server_s == INT64_MIN ? 0 : server_s - now_s;
     int64_t from_s = sweep->object->row.created_s + ahead_s - SWEEP_CLOCK_S;
-    int64_t until_s = sweep->place.until_s + ahead_s + SWEEP_CLOCK_S;
+    bool twins = sweep->object->spared != NULL;
+    int64_t until_s = (twins ? sweep->object->until_s : sweep->place.until_s) + ahead_s;
     uint32_t kept = 0;
     if (sweep->err) return SWEEP_TELL;
     for (uint32_t i = 0; i < sweep->id_count; i++) {
-        if (sweep->started_s[i] < from_s || sweep->started_s[i] > until_s) continue;
+        if (sweep->started_s[i] < from_s || sweep->started_s[i] > until_s + SWEEP_CLOCK_S) continue;
         if (kept != i) memcpy(sweep->ids[kept], sweep->ids[i], sizeof sweep->ids[i]);
         kept++;
     }
+    sweep->full = sweep->id_count == SWEEP_IDS_MAX || sweep->listed.is_truncated;
     sweep->id_count = kept;
     return kept > 0 ? SWEEP_ABORT : SWEEP_TELL;
 }
@@ -190,7 +204,8 @@ static uint32_t sweep_aborted(struct machine *machine)
     if (!sweep->step.err) sweep->aborted++;
     sweep->id_count--;
     if (sweep->id_count > 0) return SWEEP_ABORT;
-    return sweep->object->row.upload_id[0] ? SWEEP_TELL : SWEEP_LIST;
+    bool all = sweep->object->row.upload_id[0] || (sweep->object->spared && !sweep->full);
+    return all ? SWEEP_TELL : SWEEP_LIST;
 }
 
 /* --- a temporary file --- */
@@ -247,17 +262,17 @@ static uint32_t sweep_tell(struct machine *machine)
     struct past_object *object = sweep->object;
     struct op *op = object->owner;
     const char *why = object->row.temp[0] ? "" : sweep->request.why;
+    const char *what = object->spared ? "it was begun twice, and one upload of it may stay"
+                                      : "what an earlier run left of it is still there";
     object->owner = NULL;
     sweep->object = NULL;
     if (sweep->name && sweep->name != object->row.temp) sweep->name[-1] = '/';
     sweep->name = NULL;
     if (sweep->err && sweep->err != ERR_CANCELLED) {
         sweep->failed++;
-        log_line(
-            sweep->place.log, LOG_WARNING,
-            "warning: s3://%s/%.200s: what an earlier run left of it is still there: %s%s%.200s%s",
-            sweep->place.bucket, object->row.key, err_sentence(sweep->err), why[0] ? " (" : "", why,
-            why[0] ? ")" : "");
+        log_line(sweep->place.log, LOG_WARNING, "warning: s3://%s/%.200s: %s: %s%s%.200s%s",
+                 sweep->place.bucket, object->row.key, what, err_sentence(sweep->err),
+                 why[0] ? " (" : "", why, why[0] ? ")" : "");
     }
     core_finish(machine->core, op, sweep->err);
     return SWEEP_TAKE;

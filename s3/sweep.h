@@ -13,6 +13,10 @@
  * clock. (A page of the listing begins with those of the key itself, by the order of names.) What
  * cannot be removed stays in the journal, for the next sweep, and is named.
  *
+ * So is the twin of an upload: where CreateMultipartUpload was sent more than once, and the answer
+ * to one attempt got lost, the server may have two, of which one has an id that nobody knows. It is
+ * listed once, unless there may be more.
+ *
  * Temporary files are reached from the folder that they are below, never through a symbolic link
  * that leads out of it, and only by names that are ours. Reference:
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html */
@@ -53,6 +57,7 @@ struct sweep {
     char ids[SWEEP_IDS_MAX][UPLOAD_ID_BYTES_MAX + 1];
     int64_t started_s[SWEEP_IDS_MAX]; /* by the server's clock */
     uint32_t id_count, rounds;
+    bool full; /* the listing may have had more */
     int folder_fd;
     char *name;   /* of a temporary file, in its folder */
     enum err err; /* of this object */
@@ -64,6 +69,9 @@ void sweep_fini(struct sweep *sweep); /* nothing may be out */
 /* `object` is the sweep's until op is done, and counts as taken. Errors: as request_start() and
  * files, ERR_CANCELLED: then some of it may be left. */
 void sweep_start(struct sweep *sweep, struct past_object *object, struct op *op);
+/* An object for sweep_start(): what was created of `key` since `asked_s`, by our clock, and until
+ * now, but for the upload `spared`, an id that stays in place. */
+void sweep_twins(struct past_object *object, const char *key, int64_t asked_s, const char *spared);
 void sweep_cancel(struct sweep *sweep); /* all that was asked for ends soon */
 
 #endif

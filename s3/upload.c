@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "s3/headers.h"
 #include "s3/xml_write.h"
 
@@ -17,6 +18,8 @@
     S(INTENDING)                                                                                   \
     S(CREATE)                                                                                      \
     S(CREATING)                                                                                    \
+    S(TIDY)                                                                                        \
+    S(TIDYING)                                                                                     \
     S(MOVE)                                                                                        \
     S(MOVING)                                                                                      \
     S(MOVED)                                                                                       \
@@ -314,8 +317,20 @@ static uint32_t upload_create(struct machine *machine)
     }
     if (upload->mtime_text[0]) upload_header(upload, "x-amz-meta-mtime", upload->mtime_text);
     upload->asked = true;
+    upload->asked_s = (int64_t)(clock_wall_ns() / NS_PER_S);
     upload_request(upload);
     return UPLOAD_CREATING;
+}
+
+static uint32_t upload_tidy(struct machine *machine)
+{
+    struct upload *upload = upload_of(machine);
+    snprintf(upload->upload_id, sizeof upload->upload_id, "%s", upload->created.upload_id);
+    if (!upload->request.doubtful) return UPLOAD_MOVE;
+    sweep_twins(&upload->twin, upload->object->key, upload->asked_s, upload->upload_id);
+    machine_begin(machine);
+    sweep_start(upload->station->sweep, &upload->twin, &upload->kept);
+    return UPLOAD_TIDYING;
 }
 
 /* --- parts --- */
@@ -331,7 +346,6 @@ static void upload_end_moving(struct upload *upload)
 static uint32_t upload_move(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
-    snprintf(upload->upload_id, sizeof upload->upload_id, "%s", upload->created.upload_id);
     upload->created_s =
         upload->request.reply.date_s == INT64_MIN ? INT64_MAX : upload->request.reply.date_s;
     machine_begin(machine);
@@ -759,7 +773,8 @@ static const struct machine_row upload_rows[UPLOAD_STATE_COUNT] = {
     [UPLOAD_PREPARE] = {upload_prepare, 0},     [UPLOAD_CLEARING] = {NULL, UPLOAD_CLEARED},
     [UPLOAD_CLEARED] = {upload_cleared, 0},     [UPLOAD_INTEND] = {upload_intend, 0},
     [UPLOAD_INTENDING] = {NULL, UPLOAD_CREATE}, [UPLOAD_CREATE] = {upload_create, 0},
-    [UPLOAD_CREATING] = {NULL, UPLOAD_MOVE},    [UPLOAD_MOVE] = {upload_move, 0},
+    [UPLOAD_CREATING] = {NULL, UPLOAD_TIDY},    [UPLOAD_TIDY] = {upload_tidy, 0},
+    [UPLOAD_TIDYING] = {NULL, UPLOAD_MOVE},     [UPLOAD_MOVE] = {upload_move, 0},
     [UPLOAD_MOVING] = {NULL, UPLOAD_MOVED},     [UPLOAD_MOVED] = {upload_moved, 0},
     [UPLOAD_LIST] = {upload_list, 0},           [UPLOAD_LISTING] = {NULL, UPLOAD_LISTED},
     [UPLOAD_LISTED] = {upload_listed, 0},       [UPLOAD_SEAL] = {upload_seal, 0},

@@ -1,7 +1,8 @@
 /* upload: one large file as a multipart upload: creates it, cuts parts for the cores to send,
  * gathers their results, and completes it; or aborts it, or parks it for a later run.
  *
- *     PREPARE ─► INTEND ─► CREATE ─► MOVE ─► MOVING ─► SEAL ─► COMPLETE ─► LEAVE ─► (ABORT) ─► done
+ *     PREPARE ─► INTEND ─► CREATE (─► TIDY) ─► MOVE ─► MOVING ─► SEAL ─► COMPLETE ─► LEAVE ─►
+ *     (ABORT) ─► done
  *        ▲ │                           ▲        │                ▲      │ its answer got lost
  *        │ │ no such upload            │ others  ▼      not there │      ▼
  *        └─┼───────────────────────────┴────── LIST ◄────────────┴──── LOOK ─► LEAVE: it was done
@@ -14,6 +15,9 @@
  * others are sent. One that is of no use, since the file changed, is aborted first (s3/sweep). An
  * upload that fails for a passing reason, or is cancelled, is left on the server for a later run;
  * without a journal it is aborted.
+ *
+ * Where an answer to the creation got lost, and it was asked for again, the other upload that the
+ * server may have made is looked for and aborted (TIDY), before any part is sent.
  *
  * A completion that may have happened is not asked for again blindly: HEAD says whether the object
  * is ours (s3/reconcile). So it does where the answer tells another checksum than the parts make;
@@ -71,11 +75,13 @@ struct upload {
     char doubt_why[REQUEST_WHY_BYTES], part_marker[16];
     uint32_t restarts, lists, listed_count; /* the last: parts seen in this listing */
     bool moving, all_confirmed, server_sums, doubtful, lost, restarting;
-    bool altered;      /* another checksum was told than that of what was sent */
-    bool asked;        /* for an upload: the server may have made one */
-    bool parked;       /* it stays on the server, for a later run */
-    enum err step_err; /* of the last step */
-    struct op kept;    /* of the journal, and of a sweep */
+    struct past_object twin; /* what a doubtful creation may have left */
+    int64_t asked_s;         /* for an upload, by our clock */
+    bool altered;            /* another checksum was told than that of what was sent */
+    bool asked;              /* for an upload: the server may have made one */
+    bool parked;             /* it stays on the server, for a later run */
+    enum err step_err;       /* of the last step */
+    struct op kept;          /* of the journal, and of a sweep */
     struct keep keep;
 };
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/clock.h"
+#include "s3/stamp.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/server.h"
 #include "tests/sim/world.h"
@@ -469,6 +471,33 @@ static void escape_key(const char *key, char *text)
     *text = '\0';
 }
 
+static void say_escaped(struct server_reply *reply, const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        server_text(reply, c >= 0x80 || isalnum(c) ? "%c" : "&#%d;", c);
+    }
+}
+
+/* One page; all uploads of a run are of this second, by any clock. */
+static void list_uploads(struct server_request *request, struct server_reply *reply)
+{
+    const struct store *store = store_world();
+    const char *prefix = server_query(request, "prefix");
+    char stamp[STAMP_ISO_BYTES];
+    stamp_format_iso(clock_wall_ns(), stamp);
+    server_text(reply, "<ListMultipartUploadsResult>");
+    for (uint32_t i = 0; i < store->upload_count; i++) {
+        const struct store_upload *upload = &store->uploads[i];
+        if (strncmp(upload->key, prefix, strlen(prefix)) != 0) continue;
+        server_text(reply, "<Upload><Key>");
+        say_escaped(reply, upload->key);
+        server_text(reply, "</Key><UploadId>%s</UploadId><Initiated>%s</Initiated></Upload>",
+                    upload->id, stamp);
+    }
+    server_text(reply, "<IsTruncated>false</IsTruncated></ListMultipartUploadsResult>");
+}
+
 static void list_object(const struct store_object *object, struct server_reply *reply)
 {
     char key[3 * 1100];
@@ -521,6 +550,7 @@ static action_fn *action_of(const struct server_request *request)
     bool upload = server_query(request, "uploadId");
     if (get && server_query(request, "list-type")) return list_objects;
     if (get && server_query(request, "attributes")) return get_attributes;
+    if (get && server_query(request, "uploads")) return list_uploads;
     if (get) return upload ? list_parts : get_object;
     if (post && server_query(request, "uploads")) return create_upload;
     if (post && upload) return complete_upload;

@@ -180,6 +180,35 @@ static void test_upload_without_id(void **state)
     assert_null(strstr(w.peer.heads, "at2100"));
 }
 
+/* All of the key and the time but the one that stays; a page that had all is not asked for again.
+ * */
+static void test_twins(void **state)
+{
+    static char page[4096];
+    static const char *const keys[] = {"key", "key", "key", "key", "key2", NULL};
+    const int64_t now = time(NULL);
+    const int64_t times[] = {now - 100, now - 1, now, now + 100, now};
+    struct peer_step steps[] = {ACCEPT,
+                                HEAD,
+                                {PEER_SEND, page_of(page, sizeof page, keys, times), 0},
+                                HEAD,
+                                {PEER_SEND, GONE, 0},
+                                END};
+    struct world w;
+    char spared[32], other[64];
+    (void)state;
+    snprintf(spared, sizeof spared, "at%lld", (long long)now);
+    snprintf(other, sizeof other, "DELETE /bkt/key?uploadId=at%lld ", (long long)now - 1);
+    open_world(&w, steps);
+    sweep_twins(&w.objects[0], "key", now - 2, spared);
+    sweep_start(&w.sweep, &w.objects[0], &w.ops[0]);
+    assert_int_equal(wait_for(&w, &w.ops[0]), ERR_NONE);
+    assert_int_equal(w.sweep.aborted, 1);
+    close_world(&w);
+    assert_non_null(strstr(w.peer.heads, other));
+    assert_null(strstr(w.peer.heads, spared));
+}
+
 static void touch(const struct world *w, const char *name)
 {
     char path[256];
@@ -248,9 +277,8 @@ static void test_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_uploads),
-        cmocka_unit_test(test_upload_without_id),
-        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_known_uploads), cmocka_unit_test(test_upload_without_id),
+        cmocka_unit_test(test_twins),         cmocka_unit_test(test_files),
         cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
