@@ -241,8 +241,8 @@ bench-cost: all ## client CPU against another revision, A B B A pairs: BASE=REV,
 		--pairs $(or $(PAIRS),12) $(ROWS)
 
 .PHONY: crash
-crash: all ## kill -9 at POINTS=200 seeded points of an up- and a download, and resume; SEED=1
-	@CRASH_POINTS=$(or $(POINTS),200) CRASH_SEED=$(or $(SEED),1) BUILD=$(BUILD) \
+crash: all ## kill -9 at POINTS=200 seeded points of an up- and a download, and resume; SEED=1, FIRST=0
+	@CRASH_POINTS=$(or $(POINTS),200) CRASH_SEED=$(or $(SEED),1) CRASH_FIRST=$(or $(FIRST),0) BUILD=$(BUILD) \
 		$(PYTHON) tests/run system crash.
 
 lab: all ## experiments on emulated paths, as root (docs/lab.md): QUICK=1, ONLY='NAME…'

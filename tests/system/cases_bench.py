@@ -146,6 +146,9 @@ def lab_measures(t):
         bench = quiet_bench(lab)
         lab.calibrate = lambda path: None  # tests/system/cases_wanlab.py has that
         lab.tries = 1  # what is late on a busy machine does not matter here
+        if harness.is_sanitized():
+            os.environ["ASAN_OPTIONS"] = harness.NO_LEAKS
+            t.at_end(lambda: os.environ.pop("ASAN_OPTIONS"))
         path = lab_path.Path("rate=100M rtt=10ms")
         folder, size = bench.tree("tree", [256 * 1024] * 16)
         try:

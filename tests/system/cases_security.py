@@ -128,7 +128,7 @@ def no_core_files(t):
     dumped = crash([harness.ARGOSY, "cp", "--journal", "none", "--max-rate", "1M", t.uri("k"),
                     t.path("out")],
                    lambda pid: len(os.listdir(t.dir)) > before - (not possible),
-                   t.environment())
+                   t.environment(ASAN_OPTIONS="handle_segv=0:disable_coredump=0"))
     require(not dumped, "argosy left a core")
     if not possible:
         raise Skip("no program leaves a core on this machine")

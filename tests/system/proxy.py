@@ -15,6 +15,7 @@ class Proxy:
         the connection closed; `seen` counts such requests
     rate[direction] = bytes/s over all connections
     crawl[direction] = (minimum, times): such a connection moves `crawl_rate` bytes/s from then on
+    pumps: how many ways of connections still carry something
     buffer_bytes: what the sockets to argosy hold, each way, so that it sees soon what is slow
     gate: an Event; while it is clear nothing moves down beyond `gate_bytes` in all"""
 
@@ -26,7 +27,7 @@ class Proxy:
         self.lose, self.seen, self.losing = [None, 0], 0, set()
         self.gate, self.gate_bytes = threading.Event(), None
         self.moved = {"up": 0, "down": 0}
-        self.connections = 0
+        self.connections, self.pumps = 0, 0
         self.lock = threading.Lock()
         self.listener = socket.create_server((host, 0), backlog=128)
         if buffer_bytes:
@@ -45,6 +46,8 @@ class Proxy:
                 return
             self.connections += 1
             self.sockets += [client, server]
+            with self.lock:
+                self.pumps += 2
             for args in ((client, server, "up"), (server, client, "down")):
                 threading.Thread(target=self.pump, args=(*args, self.connections),
                                  daemon=True).start()
@@ -100,6 +103,8 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+        with self.lock:
+            self.pumps -= 1
 
     def send(self, sink, data, crawls):
         step = max(self.crawl_rate // 20, 1) if crawls else len(data)
@@ -113,12 +118,13 @@ class Proxy:
             if self.moved["down"] >= self.gate_bytes:
                 self.gate.wait()
 
-    def pause(self, seconds):
+    def pause(self, seconds, meanwhile=lambda: None):
         """Nobody listens meanwhile, and all connections are reset."""
         place = self.listener.getsockname()
         self.drop([self.listener, *self.sockets])
         self.sockets = []
         time.sleep(seconds)
+        meanwhile()
         self.listener = socket.create_server(place, backlog=128)
         threading.Thread(target=self.accept, daemon=True).start()
 
