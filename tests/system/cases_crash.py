@@ -92,8 +92,8 @@ class Crashes:
         require(left == [], f"killed after {point}: {left}")
 
     def say(self, what=""):
-        if what.endswith("forgot"):
-            print(f"        {len(self.again)} kills, {self.direction}{what}: begun anew", flush=True)
+        if what.endswith("anew"):
+            print(f"        {len(self.again)} kills, {self.direction}{what}", flush=True)
             return
         mean = sum(self.again) / len(self.again) / MIB
         print(f"        {len(self.again)} kills, {self.direction}{what}: moved twice {mean:.1f} "
@@ -228,7 +228,7 @@ def restarted_server(t):
                 t.s3.copy_object(Bucket=t.bucket, Key="k", CopySource=f"{t.bucket}/{key}")
             if up:
                 t.s3.delete_object(Bucket=t.bucket, Key=key)
-        crashes.say(", the server restarted and forgot" if up else ", the server restarted")
+        crashes.say(", the server restarted" + (": begun anew" if up else ""))
 
 
 def fill(folder):

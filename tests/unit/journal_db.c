@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -183,6 +184,57 @@ static void test_taken_over(void **state)
     assert_int_equal(journal_db_write(theirs, &batch), ERR_JOB_TAKEN);
     journal_db_close(ours);
     journal_db_close(theirs);
+}
+
+/* A job of another machine: its lease alone says whether somebody works on it. */
+static void test_leases(void **state)
+{
+    static struct journal_job job;
+    bool is_new;
+    char text[128];
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t id = claim(db, &asked, true);
+    int64_t now_s = (int64_t)time(NULL);
+    snprintf(text, sizeof text, "UPDATE job SET host='elsewhere', lease=%lld",
+             (long long)now_s + JOURNAL_DB_LEASE_S);
+    execute(text);
+    assert_int_equal(journal_db_take(db, id, &job), ERR_JOB_RUNNING); /* live: refused */
+    assert_int_equal(journal_db_take(db, 0, &job), ERR_JOB_MISSING);
+    assert_int_equal(journal_db_claim(db, &asked, true, &job, &is_new), ERR_NONE);
+    assert_true(is_new && job.id != id);
+    end_job(db, JOURNAL_DONE);
+    snprintf(text, sizeof text, "UPDATE job SET lease=%lld WHERE id=%lld", (long long)now_s - 1,
+             (long long)id);
+    execute(text); /* expired: taken over by the same command */
+    assert_int_equal(journal_db_claim(db, &asked, true, &job, &is_new), ERR_NONE);
+    assert_true(!is_new && job.id == id);
+    assert_string_equal(job.owner.host, "elsewhere"); /* as it stood */
+    journal_db_close(db);
+    db = open_it();
+    job.id = id - 1;
+    assert_int_equal(journal_db_next_job(db, &job, &is_new), ERR_NONE);
+    assert_true(job.owner.pid == (uint32_t)getpid() &&
+                job.lease_until_s >= now_s + JOURNAL_DB_LEASE_S);
+    journal_db_close(db);
+}
+
+/* Each batch, an empty one as well, moves the lease on; without an owner's word it stays. */
+static void test_lease_is_renewed(void **state)
+{
+    static struct journal_job job;
+    struct journal_batch batch = {.end = NULL};
+    bool found;
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t id = claim(db, &asked, true);
+    execute("UPDATE job SET lease=7, updated=7");
+    assert_int_equal(journal_db_write(db, &batch), ERR_NONE);
+    job.id = id - 1;
+    assert_int_equal(journal_db_next_job(db, &job, &found), ERR_NONE);
+    assert_true(found && job.lease_until_s >= (int64_t)time(NULL) + JOURNAL_DB_LEASE_S - 5);
+    assert_true(job.updated_s >= (int64_t)time(NULL) - 5);
+    journal_db_close(db);
 }
 
 static struct journal_object an_object(uint32_t number)
@@ -394,16 +446,12 @@ static void test_parts_are_not_trusted(void **state)
     }
 }
 
-/* Several processes resume the same command at the same time: one gets it. */
-static void test_claimed_once(void **state)
+/* Several processes take the job at the same time: one gets it. */
+static void assert_taken_once(int64_t id)
 {
     static struct journal_job job;
+    struct journal_db *db;
     int status, got = 0, pipes[2];
-    (void)state;
-    struct journal_db *db = open_it();
-    int64_t id = claim(db, &asked, true);
-    end_job(db, JOURNAL_PARKED);
-    journal_db_close(db);
     assert_int_equal(pipe(pipes), 0);
     for (int i = 0; i < 4; i++) {
         char byte;
@@ -425,16 +473,45 @@ static void test_claimed_once(void **state)
     assert_int_equal(got, 1);
 }
 
+static void test_claimed_once(void **state)
+{
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t id = claim(db, &asked, true);
+    end_job(db, JOURNAL_PARKED);
+    journal_db_close(db);
+    assert_taken_once(id);
+}
+
+/* The owner, on another machine, has not been heard of for a minute: of all who see that, one. */
+static void test_expired_lease_is_taken_once(void **state)
+{
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t id = claim(db, &asked, true);
+    journal_db_close(db);
+    execute("UPDATE job SET host='elsewhere', lease=7");
+    assert_taken_once(id);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_new_then_continued),    TEST(test_identity),
-        TEST(test_running_elsewhere),     TEST(test_taken_over),
-        TEST(test_objects_and_parts),     TEST(test_old_ones_are_forgotten),
-        TEST(test_done_clears_marks),     TEST(test_rows_are_not_trusted),
-        TEST(test_parts_are_not_trusted), TEST(test_claimed_once),
+        TEST(test_new_then_continued),
+        TEST(test_identity),
+        TEST(test_running_elsewhere),
+        TEST(test_taken_over),
+        TEST(test_objects_and_parts),
+        TEST(test_old_ones_are_forgotten),
+        TEST(test_done_clears_marks),
+        TEST(test_rows_are_not_trusted),
+        TEST(test_parts_are_not_trusted),
+        TEST(test_claimed_once),
+        TEST(test_leases),
+        TEST(test_lease_is_renewed),
+        TEST(test_expired_lease_is_taken_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
