@@ -46,7 +46,8 @@ struct conf {
     bool sign_payload; /* over plain HTTP; over TLS it is never signed */
     enum file_direct direct;
     enum conf_fsync fsync;
-    uint64_t part_bytes;                /* 0: chosen from the object's size */
+    uint64_t part_bytes; /* 0: chosen from the object's size, and by measuring */
+    bool unequal_parts; /* the store takes parts of different sizes: they may change in an object */
     uint64_t multipart_threshold_bytes; /* objects of at least this size go in parts */
 
     int cpus[CORES_MAX]; /* one core each */

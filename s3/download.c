@@ -248,6 +248,28 @@ static uint32_t download_parts(struct machine *machine)
 
 /* --- ranges --- */
 
+static bool download_combines(const struct download *download)
+{
+    return download->sum == CHECKSUM_NONE || checksum_kind_combines(download->sum);
+}
+
+/* In an earlier run. */
+static bool download_has_grown(const struct download *download)
+{
+    return download->keep.past && download_combines(download) &&
+           keep_has_grown(download->keep.past);
+}
+
+/* Ranges are cut as they are asked for, where nothing says how large they are to be, and their
+ * checksums combine. */
+static bool download_grows(struct download *download)
+{
+    bool told = download->station->conf->part_bytes > 0 || download->wish_bytes == 0;
+    if (told || !download_combines(download) || download->object->bytes == 0) return false;
+    multipart_begin(&download->ranges, download->object->bytes);
+    return true;
+}
+
 static enum err download_cut(struct download *download)
 {
     const struct conf *conf = download->station->conf;
@@ -264,8 +286,11 @@ static enum err download_cut(struct download *download)
     download->expected_parts = 0;
     download->unverified = download->sum == CHECKSUM_NONE;
     if (download->unverified) download->sum = keep_sum(download->station);
+    if (download_has_grown(download)) return keep_cut(download->keep.past, &download->ranges);
     if (download->keep.past && download->keep.row.part_bytes > 0)
         range_bytes = download->keep.row.part_bytes;
+    else if (download_grows(download))
+        return ERR_NONE;
     if (download->sum != CHECKSUM_NONE && !checksum_kind_combines(download->sum))
         range_bytes = bytes;
     while (bytes > range_bytes * PARTS_MAX)
@@ -349,7 +374,12 @@ bool download_next(struct download *download, struct work *work)
     const struct checksum_value *written;
     uint32_t index;
     if (!download->moving || download->machine.err) return false;
-    if (!multipart_next(&download->ranges, &index)) return false;
+    if (!multipart_next(&download->ranges, &index)) {
+        machine_fail(&download->machine, multipart_grow(&download->ranges, download->wish_bytes),
+                     0);
+        download_end_moving(download);
+        if (!multipart_next(&download->ranges, &index)) return false;
+    }
     part = multipart_part(&download->ranges, index);
     work->kind = WORK_RANGE;
     work->task.rank = TASK_FIRST;
@@ -369,6 +399,11 @@ bool download_next(struct download *download, struct work *work)
     snprintf(work->path, sizeof work->path, "%s", download->sink.temp);
     download->out_count++;
     return true;
+}
+
+uint64_t download_uncut_bytes(const struct download *download)
+{
+    return download->object->bytes - min_u64(download->object->bytes, download->ranges.bytes);
 }
 
 /* --- what came --- */

@@ -38,6 +38,7 @@ struct download {
     struct station *station;
     struct work *object; /* a WORK_GET that describes it; its result becomes the download's */
     uint32_t index;      /* of this slot: the owner of its works */
+    uint64_t wish_bytes; /* as struct upload's, of ranges */
     /* private */
     struct sink sink;
     struct multipart ranges;
@@ -69,6 +70,7 @@ void download_fini(struct download *download);
 void download_start(struct download *download, struct work *object, struct op *opened,
                     struct op *op);
 MUST_USE bool download_next(struct download *download, struct work *work);
+uint64_t download_uncut_bytes(const struct download *download);
 void download_on_work(struct download *download, const struct work *work);
 void download_cancel(struct download *download);
 

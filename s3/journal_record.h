@@ -57,7 +57,8 @@ struct journal_object {
     enum journal_object_state state;
     enum checksum_kind sum;
     int64_t created_s;
-    uint64_t bytes, part_bytes; /* part_bytes 0: cut elsewhere than at equal distances */
+    uint64_t bytes,
+        part_bytes; /* part_bytes 0: cut elsewhere than at equal distances, as it was sent */
     int64_t mtime_ns, ctime_ns; /* uploads: the source's */
     uint64_t inode;             /* of the source, or of the temporary file */
     char key[KEY_BYTES_MAX + 1];

@@ -59,13 +59,54 @@ static bool keep_is_same_file(const struct journal_object *row, const struct fil
            row->ctime_ns == now->ctime_ns && row->inode == now->inode;
 }
 
+/* A table that grew: its parts must stand where such parts can. */
+bool keep_has_grown(const struct past_object *past)
+{
+    const struct journal_object *row = &past->row;
+    uint64_t end = 0;
+    uint32_t number = 0;
+    if (row->part_bytes > 0 || row->bytes == 0) return false;
+    for (uint32_t i = 0; i < past->part_count; i++) {
+        const struct journal_part *part = &past->parts[i];
+        bool fits = part->bytes > 0 && part->offset <= row->bytes &&
+                    part->bytes <= row->bytes - part->offset &&
+                    multipart_follows(number, end, part->number, part->offset);
+        bool last = fits && part->offset + part->bytes == row->bytes;
+        if (!fits || (!last && (part->bytes % MIB != 0 || part->bytes < PART_BYTES_MIN)))
+            return false;
+        number = part->number;
+        end = part->offset + part->bytes;
+    }
+    return true;
+}
+
+enum err keep_cut(const struct past_object *past, struct multipart *parts)
+{
+    enum err err = ERR_NONE;
+    if (past->row.part_bytes > 0)
+        return multipart_cut(parts, past->row.bytes, past->row.part_bytes);
+    multipart_begin(parts, past->row.bytes);
+    for (uint32_t i = 0; i < past->part_count && !err; i++) {
+        const struct journal_part *part = &past->parts[i];
+        err = multipart_rejoin(parts, part->number - 1, part->offset, part->bytes);
+    }
+    return err;
+}
+
+static bool keep_can_be_cut(const struct past_object *past)
+{
+    const struct journal_object *row = &past->row;
+    if (row->part_bytes == 0) return keep_has_grown(past);
+    return row->bytes / row->part_bytes < PARTS_MAX;
+}
+
 bool keep_fits_upload(const struct keep *keep, const struct past_object *past,
                       const struct work *object)
 {
     const struct journal_object *row = &past->row;
     if (row->state != JOURNAL_MOVING || !row->upload_id[0]) return false;
     if (row->sum != keep->station->conf->checksum) return false;
-    if (row->part_bytes == 0 || row->bytes / row->part_bytes >= PARTS_MAX) return false;
+    if (!keep_can_be_cut(past)) return false;
     return keep_is_same_file(row, &object->identity);
 }
 
@@ -170,6 +211,7 @@ void keep_intend_upload(struct keep *keep, const struct work *object, uint64_t p
 {
     struct journal_object *row = &keep->row;
     row->number = 0;
+    keep->goes_on = goes_on;
     if (keep_is_on(keep->station)) {
         keep_begin(keep, object);
         row->state = JOURNAL_CREATING;
@@ -188,7 +230,7 @@ void keep_intend_upload(struct keep *keep, const struct work *object, uint64_t p
 void keep_begun_upload(struct keep *keep, const char *upload_id, int64_t created_s)
 {
     struct journal_object *row = &keep->row;
-    row->state = row->part_bytes > 0 ? JOURNAL_MOVING : JOURNAL_ORPHAN;
+    row->state = keep->goes_on ? JOURNAL_MOVING : JOURNAL_ORPHAN;
     row->created_s = created_s;
     snprintf(row->upload_id, sizeof row->upload_id, "%s", upload_id);
     keep_put(keep);

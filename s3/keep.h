@@ -26,6 +26,7 @@ struct keep { /* of a large object under way */
     struct station *station;
     struct past_object *past;  /* what it goes on from; NULL: nothing */
     struct journal_object row; /* number 0: it has no rows */
+    bool goes_on;              /* an upload that a later run can go on with */
 };
 
 /* Has an earlier run of the job done this object, in this very state? `identity`: the file's as it
@@ -52,6 +53,8 @@ void keep_intend_upload(struct keep *keep, const struct work *object, uint64_t p
                         bool goes_on, struct op *op);
 /* It has this id; created_s by the server's clock, or INT64_MAX. */
 void keep_begun_upload(struct keep *keep, const char *upload_id, int64_t created_s);
+/* Cuts `parts`, an empty table, as `past` had it. Errors: as multipart_cut(). */
+MUST_USE enum err keep_cut(const struct past_object *past, struct multipart *parts);
 /* Goes on from `past`, whose parts are done in `parts`, a table of waiting ones, as far as they
  * fit. *confirmed: the server has confirmed the checksums of them all. */
 void keep_adopt_upload(struct keep *keep, struct past_object *past, struct multipart *parts,
@@ -62,6 +65,8 @@ void keep_forsake(struct keep *keep);
 
 /* The same for a download: the object is the one that was begun (object->etag and bytes). */
 bool keep_fits_download(const struct past_object *past, const struct work *object);
+/* Were its ranges cut as they came (multipart_begin)? */
+bool keep_has_grown(const struct past_object *past);
 void keep_adopt_download(struct keep *keep, struct past_object *past);
 /* Its temporary file is there, and its ranges are summed so. */
 void keep_begun_download(struct keep *keep, const struct work *object, const char *temp,

@@ -149,6 +149,61 @@ enum err multipart_cut(struct multipart *multipart, uint64_t object_bytes, uint6
     return ERR_NONE;
 }
 
+/* No part but the last has less than PART_BYTES_MIN: so many there can be. */
+static enum err multipart_append_grown(struct multipart *multipart, uint64_t bytes)
+{
+    enum err err =
+        multipart_reserve(multipart, multipart_count(multipart->object_bytes, PART_BYTES_MIN) + 1);
+
+    if (err) return err;
+    multipart_append(multipart, bytes);
+    if (multipart->bytes == multipart->object_bytes) multipart->whole = true;
+    return ERR_NONE;
+}
+
+void multipart_begin(struct multipart *multipart, uint64_t object_bytes)
+{
+    CHECK(multipart->count == 0 && !multipart->whole);
+    CHECK(object_bytes >= 1);
+    multipart->object_bytes = object_bytes;
+}
+
+enum err multipart_grow(struct multipart *multipart, uint64_t wish_bytes)
+{
+    uint64_t left, least;
+
+    if (multipart->whole || multipart->object_bytes == 0) return ERR_NONE;
+    if (multipart->count == PARTS_MAX) return ERR_TOO_LARGE;
+    left = multipart->object_bytes - multipart->bytes;
+    least = align_up_u64(multipart_count(left, PARTS_MAX - multipart->count), MIB);
+    wish_bytes = align_up_u64(max_u64(wish_bytes, PART_BYTES_MIN), MIB);
+    return multipart_append_grown(multipart, min_u64(left, max_u64(wish_bytes, least)));
+}
+
+bool multipart_follows(uint32_t before, uint64_t before_end, uint32_t number, uint64_t offset)
+{
+    uint64_t between = number - before - 1;
+
+    if (number <= before || number > PARTS_MAX || offset < before_end) return false;
+    if (offset % MIB != 0 || before_end % MIB != 0) return false;
+    if (between == 0) return offset == before_end;
+    return (offset - before_end) / between >= PART_BYTES_MIN;
+}
+
+enum err multipart_rejoin(struct multipart *multipart, uint32_t index, uint64_t offset,
+                          uint64_t bytes)
+{
+    CHECK(multipart_follows(multipart->count, multipart->bytes, index + 1, offset));
+    CHECK(bytes >= 1 && offset + bytes <= multipart->object_bytes);
+    while (multipart->count < index) {
+        uint64_t share = (offset - multipart->bytes) / (index - multipart->count);
+        enum err err = multipart_append_grown(multipart, align_down_u64(share, MIB));
+
+        if (err) return err;
+    }
+    return multipart_append_grown(multipart, bytes);
+}
+
 enum err multipart_add(struct multipart *multipart, uint64_t bytes, uint32_t *index)
 {
     enum err err;
@@ -249,7 +304,7 @@ bool multipart_is_complete(const struct multipart *multipart)
 
 uint64_t multipart_equal_bytes(const struct multipart *multipart)
 {
-    if (multipart->count == 0) return 0;
+    if (multipart->count == 0 || (multipart->object_bytes > 0 && !multipart->whole)) return 0;
     uint64_t bytes = multipart_part(multipart, 0)->bytes;
     for (uint32_t i = 1; i < multipart->count; i++) {
         uint64_t other = multipart_part(multipart, i)->bytes;

@@ -1,7 +1,9 @@
 /* multipart: how an object is cut into parts, and the table of its parts. Pure (but for the table's
  * memory).
  *
- * Sizes: a known object has equal parts and a last one. A stream of unknown length has parts that
+ * Sizes: a known object has equal parts and a last one; or it is cut as it is sent, by
+ * multipart_begin() and multipart_grow(), in whole MiB, each part as large as is best then
+ * (sched/grain). A stream of unknown length has parts that
  * double every MULTIPART_STEP_PARTS parts: early parts are small, so that a short stream takes
  * little memory, and the 10,000th part still ends beyond 5 TiB. The table takes any sizes: it never
  * assumes equal parts.
@@ -46,6 +48,7 @@ struct multipart {
     uint64_t done_bytes;
     bool whole; /* no part will be added any more */
     /* private */
+    uint64_t object_bytes;  /* of one that is cut as it is sent, else 0 */
     uint32_t waiting_first; /* no part before it is WAITING */
     uint32_t out_count;
     struct multipart_part *blocks[MULTIPART_BLOCKS_MAX];
@@ -71,6 +74,20 @@ void multipart_fini(struct multipart *multipart);
  * ERR_NO_MEMORY, ERR_TOO_LARGE. */
 MUST_USE enum err multipart_cut(struct multipart *multipart, uint64_t object_bytes,
                                 uint64_t part_bytes);
+/* An object of `object_bytes` ≥ 1 that is cut as it is sent: no part yet. */
+void multipart_begin(struct multipart *multipart, uint64_t object_bytes);
+/* Of such an object: one part more, WAITING, of `wish_bytes`, or of more where 10,000 parts would
+ * not suffice otherwise; the last one makes the table whole, and from then on nothing happens.
+ * Errors: ERR_NO_MEMORY, ERR_TOO_LARGE. */
+MUST_USE enum err multipart_grow(struct multipart *multipart, uint64_t wish_bytes);
+/* Could part `index`, of an object that was cut in this way, be there? After the one that ended at
+ * `before_end` and had `before` as its number, from 1; 0: none. */
+bool multipart_follows(uint32_t before, uint64_t before_end, uint32_t number, uint64_t offset);
+/* Goes on where an earlier run was: its part `index` is added, behind the parts that must have been
+ * before it, of whose borders nothing is known: their bytes are shared out to as many. Only where
+ * multipart_follows(). Errors: as multipart_grow(). */
+MUST_USE enum err multipart_rejoin(struct multipart *multipart, uint32_t index, uint64_t offset,
+                                   uint64_t bytes);
 /* One part more, WAITING, behind the last. Errors: ERR_NO_MEMORY, ERR_TOO_LARGE (10,000 are there).
  * */
 MUST_USE enum err multipart_add(struct multipart *multipart, uint64_t bytes, uint32_t *index);
@@ -93,8 +110,8 @@ MUST_USE enum err multipart_done(struct multipart *multipart, uint32_t index, st
  * MULTIPART_CHECKSUM_BYTES_MAX. */
 void multipart_expect(struct multipart *multipart, uint32_t index, struct bytes checksum);
 const struct multipart_part *multipart_part(const struct multipart *multipart, uint32_t index);
-/* The size of all parts but the last, which is not larger; 0 where they differ or there are none.
- * */
+/* The size of all parts but the last, which is not larger; 0 where they differ, may differ yet, or
+ * there are none. */
 uint64_t multipart_equal_bytes(const struct multipart *multipart);
 /* The object's checksum from those of its parts, of one kind: the CRCs combine, and *part_count is
  * 0; SHA-256 is summed over the parts'. */

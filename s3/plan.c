@@ -85,6 +85,10 @@ enum err plan_open(struct plan *plan, const struct plan_options *options)
     if (!err) err = fair_open(&plan->ahead, &plan->steer->prefixes);
     if (err) return err;
     plan->ahead.orders_only = true;
+    if (plan->conf->part_bytes == 0)
+        steer_find_grain(plan->steer, plan->conf,
+                         plan->is_upload ? MULTIPART_PART_BYTES : DOWNLOAD_RANGE_BYTES,
+                         plan->is_upload ? part_staged_bytes_max(plan_station(plan)) : 0);
     return work_pool_init(&plan->works,
                           PLAN_OBJECTS_MOST + PLAN_AHEAD_MAX + PLAN_LARGE_MAX + STEER_PARTS_MAX);
 }
@@ -301,8 +305,34 @@ static void plan_on_large(struct op *op)
 
 /* --- handing out --- */
 
+/* What is to be cut yet, once all is found. */
+static uint64_t plan_uncut_bytes(const struct plan *plan)
+{
+    uint64_t bytes = plan->ahead_bytes;
+
+    if (!find_is_over(&plan->find)) return GRAIN_WHOLE_RUN;
+    for (struct link *link = plan->active.head.next; link != &plan->active.head;
+         link = link->next) {
+        const struct plan_large *large = container_of(link, struct plan_large, link);
+        bytes += large->upload ? upload_uncut_bytes(large->upload)
+                               : download_uncut_bytes(large->download);
+    }
+    return bytes;
+}
+
+static void plan_wish(struct plan *plan, struct plan_large *large)
+{
+    uint64_t bytes =
+        steer_part_bytes(plan->steer, plan_uncut_bytes(plan), plan_station(plan)->core->now_ns);
+    if (large->upload)
+        large->upload->wish_bytes = bytes;
+    else
+        large->download->wish_bytes = bytes;
+}
+
 static bool plan_next_part(struct plan_large *large, struct work *work)
 {
+    plan_wish(large->plan, large);
     return large->upload ? upload_next(large->upload, work) : download_next(large->download, work);
 }
 
@@ -411,6 +441,9 @@ static void plan_start_large(struct plan *plan, struct work *work)
 {
     struct link *link = list_pop(&plan->free);
     struct plan_large *large = container_of(link, struct plan_large, link);
+    plan->ahead_bytes += work->bytes; /* it is one of them still, for its own size */
+    plan_wish(plan, large);
+    plan->ahead_bytes -= work->bytes;
     list_push(&plan->active, &large->link);
     large->object = work;
     if (large->upload)
@@ -428,6 +461,7 @@ static void plan_pump_ahead(struct plan *plan)
     while (plan->ahead.queued > 0 && (plan->err || !list_is_empty(&plan->free))) {
         task = fair_pop(&plan->ahead, now_ns);
         struct work *work = container_of(task, struct work, task);
+        plan->ahead_bytes -= work->task.bytes;
         if (!plan->err) {
             plan_start_large(plan, work);
             continue;
@@ -473,6 +507,7 @@ static bool plan_take(struct plan *plan, const struct find_item *item)
     if (work->result.err || work->result.kept) {
         plan_settle_object(plan, work);
     } else if (large) {
+        plan->ahead_bytes += work->task.bytes;
         fair_push(&plan->ahead, &work->task);
         plan_pump_ahead(plan);
     } else {

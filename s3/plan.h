@@ -81,6 +81,7 @@ struct plan {
     struct op begin, receipted, journalled, swept, ended;
     struct past_object *sweeping; /* what an earlier run left, and nobody wants; NULL: nothing */
     uint32_t objects_out, parts_out, endpoint;
+    uint64_t ahead_bytes; /* of those that wait for a slot */
     bool waiting, ending, through, told_journal;
     char bucket[BUCKET_NAME_BYTES_MAX + 1];
     char prefix[KEY_BYTES_MAX + 1];  /* before an item's name: its key */

@@ -202,8 +202,58 @@ static enum request_state request_writing(struct request *r)
     return REQUEST_STATE_FOLLOWING;
 }
 
+static bool request_is_good(const struct request *r)
+{
+    return r->reply.status >= 200 && r->reply.status < 300;
+}
+
+/* A part or range large enough to say what its size does (sched/grain). */
+static bool request_is_part(const struct request *r, uint64_t bytes)
+{
+    enum request_kind kind = r->call->kind;
+    return bytes >= PART_BYTES_MIN && (kind == REQUEST_PUT_PART || kind == REQUEST_GET_OBJECT);
+}
+
+/* Listings and completions take times of their own. */
+static bool request_is_about_data(const struct request *r)
+{
+    enum request_kind kind = r->call->kind;
+    return kind == REQUEST_PUT_OBJECT || kind == REQUEST_PUT_PART || kind == REQUEST_GET_OBJECT;
+}
+
+/* What the server does for it takes as long as for a part, or not much less: no listing, no end. */
+static bool request_is_like_data(const struct request *r)
+{
+    enum request_kind kind = r->call->kind;
+    return request_is_about_data(r) || kind == REQUEST_CREATE_UPLOAD || kind == REQUEST_HEAD_OBJECT;
+}
+
+/* Of the time from the last byte that the kernel took to the answer, some was for sending it: it is
+ * known of large bodies. The rest is the server's, but for the round trip. */
+static void request_measure_answer(struct request *r)
+{
+    const struct exchange *x = &r->exchange;
+    struct traffic *traffic = &r->client->traffic;
+    uint64_t wait_ns = x->head_ns - x->sent_ns, other_ns = meter_read(&traffic->rtt_ns);
+    bool part = r->call->kind == REQUEST_PUT_PART && request_is_part(r, r->call->body_bytes);
+    if (!x->sent_ns || !request_is_good(r) || !request_is_like_data(r)) return;
+    if (part) other_ns = traffic_busy_ns(x->conn) - r->busy_ns;
+    traffic_on_wait(traffic, wait_ns - min_u64(other_ns, wait_ns));
+    if (part) traffic_on_part(traffic, r->call->body_bytes, x->head_ns - x->dialed_ns);
+}
+
+static void request_measure_range(struct request *r)
+{
+    const struct exchange *x = &r->exchange;
+    bool whole = !r->err && !x->err && x->ended_ns && x->sent_ns && r->call->reply_body;
+    if (whole && request_is_good(r) && request_is_part(r, x->received_bytes))
+        traffic_on_part(&r->client->traffic, x->received_bytes, x->ended_ns - x->dialed_ns);
+}
+
 static enum request_state request_await(struct request *r)
 {
+    if (r->call->kind == REQUEST_PUT_PART && request_is_part(r, r->call->body_bytes))
+        r->busy_ns = traffic_busy_ns(r->exchange.conn);
     exchange_head(&r->exchange, &r->step);
     return REQUEST_STATE_AWAITING;
 }
@@ -212,11 +262,6 @@ static enum request_state request_awaiting(struct request *r)
 {
     if (!request_is_back(r)) return REQUEST_STATE_AWAITING;
     return r->step.err || r->cancelled ? request_lost(r) : REQUEST_STATE_JUDGE;
-}
-
-static bool request_is_good(const struct request *r)
-{
-    return r->reply.status >= 200 && r->reply.status < 300;
 }
 
 static void request_succeed(struct request *r)
@@ -231,19 +276,13 @@ static struct xml *request_xml(struct request *r)
     return request_is_good(r) ? r->call->xml : &r->error_xml;
 }
 
-/* Listings and completions take times of their own. */
-static bool request_is_about_data(const struct request *r)
-{
-    enum request_kind kind = r->call->kind;
-    return kind == REQUEST_PUT_OBJECT || kind == REQUEST_PUT_PART || kind == REQUEST_GET_OBJECT;
-}
-
 static enum request_state request_judge(struct request *r)
 {
     request_head_read(&r->exchange.parser.head, &r->reply);
     if (request_is_good(r) && request_is_about_data(r) && r->exchange.sent_ns)
         traffic_on_answer(&r->client->traffic, r->call->prefix,
                           r->exchange.head_ns - r->exchange.sent_ns);
+    request_measure_answer(r);
     if (request_is_good(r) && !request_is_sent(r)) {
         request_fail(r, ERR_HTTP_GARBAGE, POLICY_SEND,
                      "the server accepted a body before it was sent");
@@ -321,6 +360,7 @@ static enum request_state request_digest(struct request *r)
 static enum request_state request_leave(struct request *r)
 {
     lookout_end(&r->client->lookout, r);
+    request_measure_range(r);
     r->fresh = r->exchange.err && r->exchange.err != ERR_STALE;
     if (!r->end_begun) exchange_end(&r->exchange, &r->ending);
     r->end_begun = true;

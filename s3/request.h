@@ -131,6 +131,7 @@ struct request {
     enum err refused;
     uint32_t refused_status;
     uint32_t contradictions; /* that GET was not refused */
+    uint64_t busy_ns;        /* PUT_PART: of the connection, when all was sent */
     bool end_begun;          /* of the exchange */
     uint64_t delay_ns;
     uint64_t drained_bytes;

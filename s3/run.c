@@ -386,6 +386,8 @@ void run_read(const struct run *run, struct run_numbers *numbers)
     numbers->cuts = counts.cuts;
     numbers->cut_bytes = counts.cut_bytes;
     numbers->window = meter_read(&run->fleet.steer.window);
+    numbers->part_bytes = run->conf.part_bytes;
+    if (run->conf.part_bytes == 0) numbers->part_bytes = meter_read(&run->fleet.steer.part_bytes);
 }
 
 const char *run_cc(const struct run *run)

@@ -40,7 +40,9 @@ struct run_numbers {
     uint64_t requests, retries, connections;
     uint64_t cuts, cut_bytes; /* requests cut for being slow; what was moved in vain by them */
     uint64_t window;          /* parts that may be in flight, all cores */
-    bool planning;            /* found… still grow */
+    uint64_t
+        part_bytes; /* the size of parts and ranges, as it was told or found; 0: by the object */
+    bool planning;  /* found… still grow */
 };
 
 struct run_result {

@@ -132,6 +132,57 @@ static void steer_note_prefix(struct steer *steer, const struct prefixes_news *n
     if (decision.before != decision.after) steer_note(steer, &decision);
 }
 
+static void steer_note_grain(struct steer *steer, uint64_t after_bytes, uint64_t now_ns)
+{
+    const struct grain *grain = &steer->grain;
+    struct steer_decision decision = {.now_ns = now_ns,
+                                      .knob = "part size",
+                                      .before = (double)grain->before_bytes,
+                                      .after = (double)after_bytes,
+                                      .state = grain->state,
+                                      .why = grain->why,
+                                      .sample = steer->flow.sample};
+    decision.sample.answer_ns = grain->wait_ns; /* what it was decided by */
+    decision.sample.rate_bytes_per_s = grain->rate_bytes_per_s;
+    steer_note(steer, &decision);
+}
+
+/* A quarter more in flight must find its memory, too: the window tries that. */
+static void steer_tick_grain(struct steer *steer, uint64_t now_ns)
+{
+    struct grain_totals totals = {0};
+    uint64_t window = meter_read(&steer->window), bytes_max = GRAIN_BYTES_MAX, server_ns = 0;
+
+    for (uint32_t i = 0; i < steer->count; i++)
+        traffic_add_parts(steer->traffics[i], &totals, &server_ns);
+    if (steer->staged_bytes_max > 0)
+        bytes_max =
+            min_u64(steer->staged_bytes_max, steer->memory_bytes / (window + window / 4 + 1));
+    uint64_t wait_ns = server_ns + flow_rtt_ns(&steer->flow);
+    if (!grain_tick(&steer->grain, &totals, wait_ns, bytes_max)) return;
+    meter_set(&steer->part_bytes, steer->grain.bytes);
+    steer_note_grain(steer, steer->grain.bytes, now_ns);
+}
+
+void steer_find_grain(struct steer *steer, const struct conf *conf, uint64_t first_bytes,
+                      uint64_t staged_bytes_max)
+{
+    grain_init(&steer->grain, first_bytes);
+    meter_set(&steer->part_bytes, first_bytes);
+    steer->memory_bytes = conf->memory_bytes - conf->memory_bytes / 8; /* small bufs have that */
+    steer->staged_bytes_max = staged_bytes_max;
+}
+
+uint64_t steer_part_bytes(struct steer *steer, uint64_t left_bytes, uint64_t now_ns)
+{
+    bool changed;
+    uint32_t slots = (uint32_t)meter_read(&steer->window);
+    uint64_t bytes = grain_next(&steer->grain, left_bytes, slots, &changed);
+
+    if (changed) steer_note_grain(steer, bytes, now_ns);
+    return bytes;
+}
+
 /* Refusals that only some prefixes meet are no matter of the path. */
 void steer_tick(struct steer *steer, uint64_t now_ns)
 {
@@ -144,6 +195,7 @@ void steer_tick(struct steer *steer, uint64_t now_ns)
     for (uint32_t i = 0; i < steer->count; i++)
         traffic_add_up(steer->traffics[i], &totals, &rtt_ns);
     totals.refusals = steer->prefixes.common_refusals;
+    steer_tick_grain(steer, now_ns);
     if (!flow_tick(&steer->flow, now_ns, &totals, rtt_ns)) return;
     steer_give_out(steer);
     steer_note_window(steer);

@@ -14,6 +14,7 @@
 #include "s3/traffic.h"
 #include "sched/fair.h"
 #include "sched/flow.h"
+#include "sched/grain.h"
 
 #define STEER_PARTS_MAX 512u /* handed out at a time: twice what 256 connections can send */
 #define STEER_DECISIONS 256u /* a minute's worth, read several times a second */
@@ -28,11 +29,14 @@ struct steer_decision {
 };
 
 struct steer {
-    struct meter window; /* parts in flight, all cores */
+    struct meter window;     /* parts in flight, all cores */
+    struct meter part_bytes; /* the size of parts and ranges to be cut; 0: none is found here */
     struct prefixes prefixes;
     struct fair fairs[TASK_RANKS];
     /* private */
     struct flow flow;
+    struct grain grain;
+    uint64_t memory_bytes, staged_bytes_max; /* of parts; of one part, 0: it is not staged */
     struct traffic *traffics[CORES_MAX];
     uint32_t count;
     struct steer_decision decisions[STEER_DECISIONS];
@@ -50,6 +54,13 @@ void steer_tick(struct steer *steer, uint64_t now_ns);
 /* What key counts as: its part up to the first "/" at or behind `base`, where all keys of the run
  * begin to differ. */
 uint16_t steer_prefix(struct steer *steer, struct bytes key, size_t base, uint64_t now_ns);
+/* Before any core runs: the size of parts is to be found, from first_bytes on. staged_bytes_max: of
+ * a part that is staged whole, as those of uploads are; 0: nothing is. */
+void steer_find_grain(struct steer *steer, const struct conf *conf, uint64_t first_bytes,
+                      uint64_t staged_bytes_max);
+/* By the home core, at a cut: the size of the next part, with so many bytes left to be cut, or
+ * GRAIN_WHOLE_RUN. 0: it is not found here. */
+uint64_t steer_part_bytes(struct steer *steer, uint64_t left_bytes, uint64_t now_ns);
 void steer_release(struct steer *steer); /* nothing is held back any more: the run is to end */
 /* From any thread. */
 uint32_t steer_share(const struct steer *steer, uint32_t core_index);

@@ -42,6 +42,40 @@ void traffic_on_answer(struct traffic *traffic, uint32_t prefix, uint64_t answer
     meter_add(&traffic->cells[prefix].answer_ns, answer_ns);
 }
 
+uint64_t traffic_busy_ns(const struct conn *conn)
+{
+    struct ring_tcp_info info = {0};
+
+    if (!conn || ring_socket_info(conn->stream->core->ring, conn->stream->fd, &info)) return 0;
+    return info.busy_ns;
+}
+
+void traffic_on_wait(struct traffic *traffic, uint64_t server_ns)
+{
+    uint64_t least_ns = meter_read(&traffic->server_ns);
+
+    server_ns = max_u64(server_ns, 1);
+    if (least_ns == 0 || server_ns < least_ns) meter_set(&traffic->server_ns, server_ns);
+}
+
+void traffic_on_part(struct traffic *traffic, uint64_t bytes, uint64_t taken_ns)
+{
+    meter_add(&traffic->part_bytes, bytes);
+    meter_add(&traffic->part_ns, taken_ns);
+    meter_add(&traffic->parts, 1);
+}
+
+void traffic_add_parts(const struct traffic *traffic, struct grain_totals *totals,
+                       uint64_t *server_ns)
+{
+    uint64_t mine_ns = meter_read(&traffic->server_ns);
+
+    totals->parts += meter_read(&traffic->parts);
+    totals->bytes += meter_read(&traffic->part_bytes);
+    totals->taken_ns += meter_read(&traffic->part_ns);
+    if (mine_ns > 0 && (*server_ns == 0 || mine_ns < *server_ns)) *server_ns = mine_ns;
+}
+
 void traffic_on_failure(struct traffic *traffic, uint32_t prefix, enum err err)
 {
     if (err_class(err) == ERR_CLASS_SLOW) {

@@ -11,16 +11,20 @@
 
 #include "core/err.h"
 #include "core/meter.h"
+#include "sched/grain.h"
 #include "sched/prefixes.h"
 #include "sched/sample.h"
 
 struct client;
+struct conn;
 
 struct traffic {
     struct meter delivered_bytes, sent_bytes, resent_bytes;
     struct meter busy_ns; /* by the mover: request-ns in flight, sched/flow.h says how they count */
     struct meter requests, answer_ns; /* done; from the last byte sent to the reply's first */
     struct meter refusals, timeouts;
+    struct meter parts, part_bytes, part_ns; /* that are done (sched/grain), and their time */
+    struct meter server_ns;      /* the least for an answer, without its round trip; 0: none came */
     struct prefixes_cell *cells; /* the same by prefix; NULL: nobody asks */
     struct meter rtt_ns;         /* the least of the last look; 0: nothing was in use */
 };
@@ -29,6 +33,14 @@ struct traffic {
 void traffic_look(struct traffic *traffic, struct client *client);
 /* A request was answered, and well: what is refused is refused at once. */
 void traffic_on_answer(struct traffic *traffic, uint32_t prefix, uint64_t answer_ns);
+/* How long the connection has had something to send, so far. */
+uint64_t traffic_busy_ns(const struct conn *conn);
+/* The server took so long, and no more, to answer: whatever was asked. */
+void traffic_on_wait(struct traffic *traffic, uint64_t server_ns);
+void traffic_on_part(struct traffic *traffic, uint64_t bytes, uint64_t taken_ns); /* it is done */
+/* *server_ns becomes the least, where there is one. */
+void traffic_add_parts(const struct traffic *traffic, struct grain_totals *totals,
+                       uint64_t *server_ns);
 void traffic_on_failure(struct traffic *traffic, uint32_t prefix, enum err err); /* of an attempt */
 /* From any thread. *rtt_ns becomes the least, where there is one. */
 void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals, uint64_t *rtt_ns);

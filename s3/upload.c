@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "s3/cut.h"
 #include "s3/headers.h"
 #include "s3/xml_write.h"
 
@@ -227,14 +228,10 @@ static enum err upload_look_at_source(struct upload *upload)
 static enum err upload_cut(struct upload *upload)
 {
     struct work *object = upload->object;
-    uint64_t part_bytes;
     char why[MULTIPART_WHY_BYTES];
     enum err err =
-        multipart_choose(object->bytes, upload->station->conf->part_bytes, &part_bytes, why);
-    if (err)
-        work_fail(object, err, 0, why);
-    else
-        err = multipart_cut(&upload->parts, object->bytes, part_bytes);
+        cut_upload(&upload->parts, upload->station->conf, object->bytes, upload->wish_bytes, why);
+    if (err) work_fail(object, err, 0, why);
     return err;
 }
 
@@ -253,7 +250,7 @@ static uint32_t upload_adopt(struct upload *upload, struct past_object *past)
 {
     struct machine *machine = &upload->machine;
     const struct journal_object *row = &past->row;
-    machine_fail(machine, multipart_cut(&upload->parts, row->bytes, row->part_bytes), 0);
+    machine_fail(machine, keep_cut(past, &upload->parts), 0);
     if (machine->err) return UPLOAD_LEAVE;
     snprintf(upload->upload_id, sizeof upload->upload_id, "%s", row->upload_id);
     upload->created_s = row->created_s;
@@ -382,7 +379,11 @@ bool upload_next(struct upload *upload, struct work *work)
 {
     uint32_t index;
     if (!upload->moving || upload->machine.err || upload->restarting) return false;
-    if (!multipart_next(&upload->parts, &index)) return false;
+    if (!multipart_next(&upload->parts, &index)) {
+        machine_fail(&upload->machine, multipart_grow(&upload->parts, upload->wish_bytes), 0);
+        upload_end_moving(upload); /* only after an error: it has nothing out then, perhaps */
+        if (!multipart_next(&upload->parts, &index)) return false;
+    }
     upload_describe(upload, index, work);
     return true;
 }

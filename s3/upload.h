@@ -52,6 +52,9 @@ struct upload {
     struct station *station;
     struct work *object; /* a WORK_PUT that describes it; its result becomes the upload's */
     uint32_t index;      /* of this slot: the owner of its works */
+    /* Set by the owner, before the start and before upload_next(): of parts that are cut from now
+     * on; 0: no wish. */
+    uint64_t wish_bytes;
     /* private */
     struct source source; /* only to look at the file once, at the start */
     struct multipart parts;
@@ -98,6 +101,11 @@ MUST_USE enum err upload_push(struct upload *upload, uint64_t bytes, struct work
 void upload_finish_parts(struct upload *upload); /* of a pipe: no more will come */
 /* Describes the next part in `work` (taken from a pool): false when there is none now. */
 MUST_USE bool upload_next(struct upload *upload, struct work *work);
+/* Of its object, not cut into parts yet. */
+static inline uint64_t upload_uncut_bytes(const struct upload *upload)
+{
+    return upload->object->bytes - min_u64(upload->object->bytes, upload->parts.bytes);
+}
 void upload_on_work(struct upload *upload, const struct work *work);
 /* Issues no more parts, and leaves when those out are back. */
 void upload_cancel(struct upload *upload);

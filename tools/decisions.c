@@ -22,7 +22,7 @@ enum err decisions_open(struct decisions *decisions, const char *path, const str
 static void decisions_format_value(const char *name, double value, struct writer *w)
 {
     if (value > 0)
-        writer_format(w, "\"%s\":%.6g,", name, value);
+        writer_format(w, "\"%s\":%.10g,", name, value);
     else
         writer_format(w, "\"%s\":null,", name);
 }

@@ -64,8 +64,9 @@ void report_say(const struct report *report, const struct log *log)
     log_line(log, LOG_NOTE, "%s", writer_string(&w));
     say_warnings(report, log);
     if (report->cc)
-        log_line(log, LOG_DETAIL, "flow control %s: %llu parts in flight at the end", report->cc,
-                 (unsigned long long)numbers->window);
+        log_line(log, LOG_DETAIL, "flow control %s: %llu parts of %s in flight at the end",
+                 report->cc, (unsigned long long)numbers->window,
+                 human_bytes(numbers->part_bytes, a));
     log_line(log, LOG_DETAIL, "%" PRIu64 " request%s, %" PRIu64 " %s, %" PRIu64 " connection%s",
              numbers->requests, human_plural(numbers->requests), numbers->retries,
              numbers->retries == 1 ? "retry" : "retries", numbers->connections,
@@ -98,6 +99,7 @@ static void add_numbers(cJSON *json, const struct run_numbers *numbers)
         {"cuts", numbers->cuts},
         {"cut_bytes", numbers->cut_bytes},
         {"window", numbers->window},
+        {"part_bytes", numbers->part_bytes},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         cJSON_AddNumberToObject(json, rows[i].name, (double)rows[i].value);

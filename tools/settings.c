@@ -393,6 +393,16 @@ static enum err apply_endpoint(const struct settings *settings, struct settings_
     return ERR_NONE;
 }
 
+/* After the endpoint is known. S3 takes parts of any sizes (5 MiB at least, but for the last);
+ * other stores may not: Cloudflare's R2 wants all but the last alike. */
+static void apply_unequal_parts(const struct settings *settings, struct conf *conf)
+{
+    struct bytes host = bytes_of(conf->endpoints[0].host);
+    bool is_aws = bytes_end_with(host, BYTES(".amazonaws.com")) ||
+                  bytes_end_with(host, BYTES(".amazonaws.com.cn"));
+    conf->unequal_parts = settings->unequal_parts == 0 ? is_aws : settings->unequal_parts == 1;
+}
+
 static void apply_plain(const struct settings *settings, struct conf *conf)
 {
     const char *ca_bundle = getenv("AWS_CA_BUNDLE");
@@ -473,6 +483,7 @@ enum err settings_apply(const struct settings *settings, struct settings_conf *t
     if (err == ERR_NONE) err = apply_connections(settings, conf, why);
     if (err == ERR_NONE) err = apply_endpoint(settings, to, why);
     if (err != ERR_NONE) return err;
+    apply_unequal_parts(settings, conf);
     if (!conf->verify_tls && conf->endpoints[0].tls)
         log_line(&conf->log, LOG_WARNING,
                  "warning: certificates are not verified (--no-verify-ssl)");

@@ -23,6 +23,7 @@ struct settings { /* fields in the types that tools/opts.h names */
     uint32_t direct; /* enum file_direct */
     uint32_t fsync;  /* enum conf_fsync */
     uint64_t part_bytes, multipart_threshold_bytes;
+    uint32_t unequal_parts; /* auto, yes, no */
     const char *manifest;
     const char *journal; /* a path, "none", or NULL: the default */
     bool resume;

@@ -115,6 +115,7 @@ static void draw_conf(void)
     conf->part_bytes = world_chance(0.5) ? 0 : PART_BYTES_MIN + world_below(5 * MIB);
     if (world_chance(0.7)) conf->part_bytes = align_down_u64(conf->part_bytes, MIB);
     conf->multipart_threshold_bytes = (5 + world_below(12)) * MIB;
+    conf->unequal_parts = conf->keep_mtime; /* not drawn: seeds of before say the same */
     conf->cpu_count = (uint16_t)world_between(1, 4);
     conf->memory_bytes = conf->cpu_count * (world_between(16, 48) * MIB);
     conf->connections_max = (uint32_t)world_between(2, 16);

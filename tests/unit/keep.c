@@ -135,6 +135,52 @@ static void test_an_upload_is_taken_up(void **state)
     multipart_fini(&parts);
 }
 
+/* Cut as it was sent: the parts that are known stay where they were. */
+static void test_a_grown_upload_is_taken_up(void **state)
+{
+    static const struct {
+        uint32_t number;
+        uint64_t offset, bytes;
+    } known[] = {{2, 8 * MIB, 16 * MIB}, {4, 40 * MIB, 6 * MIB}};
+    struct multipart parts;
+    bool confirmed;
+    (void)state;
+    object.bytes = object.identity.size_bytes = 60 * MIB + 1;
+    keep_intend_upload(&keep, &object, 0, true, &op);
+    wait_for_it();
+    keep_begun_upload(&keep, "the id", 77);
+    for (int i = 0; i < 2; i++) {
+        struct work work = {
+            .part_number = known[i].number, .offset = known[i].offset, .bytes = known[i].bytes};
+        work.result.confirmed = true;
+        checksum_of(CHECKSUM_CRC32C, "x", 1, &work.result.checksum);
+        keep_part(&keep, &work);
+    }
+    look_again();
+    struct past_object *there = keep_find(&keep, &object);
+    assert_int_equal(there->row.state, JOURNAL_MOVING);
+    assert_true(keep_fits_upload(&keep, there, &object));
+    multipart_init(&parts);
+    assert_int_equal(keep_cut(there, &parts), ERR_NONE);
+    keep_adopt_upload(&keep, there, &parts, &confirmed);
+    assert_true(confirmed && !parts.whole);
+    assert_int_equal(parts.count, 4);
+    assert_int_equal(parts.done_count, 2);
+    assert_int_equal(multipart_part(&parts, 2)->offset, 24 * MIB);
+    assert_int_equal(multipart_part(&parts, 2)->bytes, 16 * MIB);
+    multipart_fini(&parts);
+    keep_forsake(&keep);
+    there->row.state = JOURNAL_MOVING;
+    there->parts[0].offset += MIB; /* a damaged row's, which nobody can tell from a good one */
+    assert_true(keep_fits_upload(&keep, there, &object));
+    there->parts[0].bytes = 17 * MIB + 1;
+    assert_false(keep_fits_upload(&keep, there, &object));
+    there->parts[0].bytes = 40 * MIB; /* over its neighbour */
+    assert_false(keep_fits_upload(&keep, there, &object));
+    there->parts[0].bytes = 4 * MIB; /* no store takes that */
+    assert_false(keep_fits_upload(&keep, there, &object));
+}
+
 static void test_what_does_not_fit(void **state)
 {
     struct file_identity now[4];
@@ -273,9 +319,13 @@ static void test_without_a_journal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_an_upload_is_taken_up),  TEST(test_what_does_not_fit),
-        TEST(test_intents_and_pipes),      TEST(test_ends),
-        TEST(test_a_download_is_taken_up), TEST(test_without_a_journal),
+        TEST(test_an_upload_is_taken_up),
+        TEST(test_a_grown_upload_is_taken_up),
+        TEST(test_what_does_not_fit),
+        TEST(test_intents_and_pipes),
+        TEST(test_ends),
+        TEST(test_a_download_is_taken_up),
+        TEST(test_without_a_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -242,6 +242,107 @@ static void test_combined(void **state)
     }
 }
 
+/* Sizes that change while it is sent, seeded: all of the object, in order, and legal parts. */
+static void test_grown(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct multipart table;
+        struct rand rand;
+        uint64_t end = 0;
+
+        rand_init(&rand, seed);
+        uint64_t bytes = (rand_below(&rand, 48 * TIB) >> rand_below(&rand, 30)) + 1;
+        multipart_init(&table);
+        multipart_begin(&table, bytes);
+        while (!table.whole) {
+            uint64_t wish = rand_below(&rand, 300 * MIB);
+            assert_int_equal(multipart_equal_bytes(&table), 0);
+            assert_int_equal(multipart_grow(&table, wish), ERR_NONE);
+            const struct multipart_part *part = multipart_part(&table, table.count - 1);
+            assert_int_equal(part->offset, end);
+            assert_int_equal(part->offset % MIB, 0);
+            end += part->bytes;
+            if (end < bytes) assert_true(part->bytes >= max_u64(wish, PART_BYTES_MIN));
+            assert_true(part->bytes <= PART_BYTES_MAX);
+        }
+        assert_int_equal(end, bytes);
+        assert_true(table.count <= PARTS_MAX);
+        assert_int_equal(multipart_grow(&table, 5 * MIB), ERR_NONE); /* nothing is left */
+        assert_int_equal(end, table.bytes);
+        multipart_fini(&table);
+    }
+}
+
+/* A table that grew, of which some parts are known: those stand where they were, and all others
+ * are legal parts again. */
+static void test_rejoined(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 500; seed++) {
+        struct multipart table, again;
+        struct rand rand;
+
+        rand_init(&rand, seed);
+        uint64_t bytes = rand_below(&rand, 3 * GIB) + 1, end = 0;
+        multipart_init(&table);
+        multipart_init(&again);
+        multipart_begin(&table, bytes);
+        while (!table.whole && rand_below(&rand, 40) > 0)
+            assert_int_equal(multipart_grow(&table, rand_below(&rand, 40 * MIB)), ERR_NONE);
+        multipart_begin(&again, bytes);
+        for (uint32_t i = 0; i < table.count; i++) {
+            const struct multipart_part *part = multipart_part(&table, i);
+            if (rand_below(&rand, 3) == 0) continue; /* nobody knows of it */
+            assert_true(multipart_follows(again.count, again.bytes, i + 1, part->offset));
+            assert_int_equal(multipart_rejoin(&again, i, part->offset, part->bytes), ERR_NONE);
+            assert_int_equal(again.count, i + 1);
+            assert_int_equal(multipart_part(&again, i)->offset, part->offset);
+            assert_int_equal(multipart_part(&again, i)->bytes, part->bytes);
+        }
+        while (!again.whole)
+            assert_int_equal(multipart_grow(&again, 8 * MIB), ERR_NONE);
+        for (uint32_t i = 0; i < again.count; i++) {
+            const struct multipart_part *part = multipart_part(&again, i);
+            assert_int_equal(part->offset, end);
+            end += part->bytes;
+            if (end < bytes) assert_true(part->bytes >= PART_BYTES_MIN && part->bytes % MIB == 0);
+        }
+        assert_int_equal(end, bytes);
+        multipart_fini(&table);
+        multipart_fini(&again);
+    }
+}
+
+static void test_follows(void **state)
+{
+    static const struct {
+        uint32_t before, number;
+        uint64_t before_end, offset;
+        bool good;
+    } rows[] = {
+        {0, 1, 0, 0, true},
+        {0, 1, 0, MIB, false}, /* what is before it? */
+        {0, 2, 0, 5 * MIB, true},
+        {0, 2, 0, 4 * MIB, false},     /* too small for a part */
+        {0, 2, 0, 5 * MIB + 1, false}, /* no border of ours */
+        {0, 3, 0, 9 * MIB, false},
+        {0, 3, 0, 11 * MIB, true},
+        {3, 4, 30 * MIB, 30 * MIB, true},
+        {3, 4, 30 * MIB, 35 * MIB, false},
+        {3, 3, 30 * MIB, 30 * MIB, false}, /* not rising */
+        {3, 2, 30 * MIB, 40 * MIB, false},
+        {3, 5, 30 * MIB, 20 * MIB, false}, /* overlaps */
+        {3, 10001, 30 * MIB, TIB, false},
+        {3, 4, 30 * MIB + 1, 30 * MIB + 1, false}, /* behind the last one */
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        if (multipart_follows(rows[i].before, rows[i].before_end, rows[i].number, rows[i].offset) !=
+            rows[i].good)
+            fail_msg("row %zu", i);
+}
+
 static void test_limits(void **state)
 {
     char etag[ETAG_BYTES_MAX + 1];
@@ -293,11 +394,19 @@ static void test_redo_and_rename(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_part_sizes),           cmocka_unit_test(test_any_size_fits),
-        cmocka_unit_test(test_growing_parts),        cmocka_unit_test(test_equal_bytes),
-        cmocka_unit_test(test_known_object),         cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_any_order_of_answers), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_redo_and_rename),      cmocka_unit_test(test_combined),
+        cmocka_unit_test(test_part_sizes),
+        cmocka_unit_test(test_any_size_fits),
+        cmocka_unit_test(test_growing_parts),
+        cmocka_unit_test(test_equal_bytes),
+        cmocka_unit_test(test_known_object),
+        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_any_order_of_answers),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_grown),
+        cmocka_unit_test(test_rejoined),
+        cmocka_unit_test(test_follows),
+        cmocka_unit_test(test_redo_and_rename),
+        cmocka_unit_test(test_combined),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
