@@ -231,6 +231,19 @@ void database_shrink(struct database *database)
 
 /* --- opening --- */
 
+/* SQLite syncs the folder that its files are in, not that one's own name. A file system that cannot
+ * sync folders keeps its names by itself. */
+static void database_sync_above(const char *path)
+{
+    char folder[PATH_BYTES_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash > path ? (int)(slash - path) : 1, path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    (void)fsync(fd);
+    close(fd);
+}
+
 /* The folders above `path` as far as they are missing. What cannot be made shows at the open. */
 static enum err database_make_folders(const char *path)
 {
@@ -238,9 +251,10 @@ static enum err database_make_folders(const char *path)
     snprintf(folder, sizeof folder, "%s", path);
     for (char *at = strchr(folder + 1, '/'); at; at = strchr(at + 1, '/')) {
         *at = '\0';
-        if (mkdir(folder, DATABASE_FOLDER_MODE) != 0 && errno != EEXIST && errno != EACCES &&
-            errno != EROFS)
+        bool made = mkdir(folder, DATABASE_FOLDER_MODE) == 0;
+        if (!made && errno != EEXIST && errno != EACCES && errno != EROFS)
             return err_of_errno(errno);
+        if (made) database_sync_above(folder);
         *at = '/';
     }
     return ERR_NONE;
