@@ -63,6 +63,9 @@ static const char *const journal_db_steps[JOURNAL_DB_VERSION] = {
     S(CLEAR_OBJECTS, "DELETE FROM object WHERE job=?1")                                            \
     S(CLEAR_PARTS, "DELETE FROM part WHERE job=?1")                                                \
     S(CLEAR_MARKS, "DELETE FROM done WHERE job=?1")                                                \
+    S(DONE_TAG, "SELECT tag FROM job WHERE state=4 AND direction=?1 AND source=?2 AND target=?3"   \
+                " AND endpoint=?4 AND bucket=?5 AND prefix=?6 AND options=?7 AND tag NOT IN"       \
+                " (SELECT tag FROM job WHERE state != 4) ORDER BY id DESC LIMIT 1")                \
     S(FORGET_DONE, "DELETE FROM job WHERE state=4 AND updated < ?1 AND NOT EXISTS"                 \
                    " (SELECT 1 FROM object WHERE object.job=job.id)")                              \
     S(REMOVE_JOB, "DELETE FROM job WHERE id=?1")
@@ -244,6 +247,30 @@ static void journal_db_own(struct journal_db *db, int64_t id)
     database_run(db->file);
 }
 
+/* The values of what makes a command the same. */
+static void journal_db_put_command(struct journal_db *db, const struct journal_job *job)
+{
+    database_put(db->file, job->direction);
+    database_put_text(db->file, job->source);
+    database_put_text(db->file, job->target);
+    database_put_text(db->file, job->endpoint);
+    database_put_text(db->file, job->bucket);
+    database_put_text(db->file, job->prefix);
+    database_put_text(db->file, job->options);
+}
+
+/* The tag of the same command's last job that was done, unless somebody has it now: a power cut may
+ * have taken back a rename that was not synced, and so the temporary file is found again. */
+static uint64_t journal_db_choose_tag(struct journal_db *db, const struct journal_job *asked)
+{
+    database_use(db->file, JOURNAL_DB_DONE_TAG);
+    journal_db_put_command(db, asked);
+    if (!database_step(db->file)) return (uint64_t)journal_db_random(db);
+    uint64_t tag = database_get_word(db->file);
+    database_leave(db->file);
+    return tag;
+}
+
 static void journal_db_insert(struct journal_db *db, const struct journal_job *asked,
                               struct journal_job *job)
 {
@@ -252,7 +279,7 @@ static void journal_db_insert(struct journal_db *db, const struct journal_job *a
     job->lease_until_s = job->created_s + JOURNAL_DB_LEASE_S;
     job->state = JOURNAL_RUNNING;
     job->done = job->failed = job->left = 0;
-    job->tag = (uint64_t)journal_db_random(db);
+    job->tag = journal_db_choose_tag(db, asked);
     db->token = journal_db_random(db);
     owner_of_this_process(&job->owner);
     database_use(db->file, JOURNAL_DB_INSERT_JOB);
@@ -261,13 +288,7 @@ static void journal_db_insert(struct journal_db *db, const struct journal_job *a
     database_put(db->file, job->lease_until_s);
     database_put(db->file, db->token);
     journal_db_put_owner(db, &job->owner);
-    database_put(db->file, job->direction);
-    database_put_text(db->file, job->source);
-    database_put_text(db->file, job->target);
-    database_put_text(db->file, job->endpoint);
-    database_put_text(db->file, job->bucket);
-    database_put_text(db->file, job->prefix);
-    database_put_text(db->file, job->options);
+    journal_db_put_command(db, job);
     database_put_bytes(db->file, job->arguments, job->arguments_bytes);
     database_run(db->file);
     job->id = db->job = database_inserted(db->file);

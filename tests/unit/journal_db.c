@@ -112,6 +112,27 @@ static void test_new_then_continued(void **state)
     journal_db_close(db);
 }
 
+/* A power cut may take back the last rename of a job that is done: its temporary file is found by
+ * the next one of the same command, and by no other, nor by two at once. */
+static void test_tag_goes_on(void **state)
+{
+    static struct journal_job first, second, third, other, another;
+    bool is_new;
+    (void)state;
+    struct journal_db *db = open_it();
+    another = asked;
+    strcpy(another.target, "s3://bucket/run43/");
+    assert_int_equal(journal_db_claim(db, &asked, true, &first, &is_new), ERR_NONE);
+    end_job(db, JOURNAL_DONE);
+    assert_int_equal(journal_db_claim(db, &another, true, &other, &is_new), ERR_NONE);
+    assert_true(is_new && other.tag != first.tag);
+    assert_int_equal(journal_db_claim(db, &asked, true, &second, &is_new), ERR_NONE);
+    assert_true(is_new && second.id != first.id && second.tag == first.tag);
+    assert_int_equal(journal_db_claim(db, &asked, false, &third, &is_new), ERR_NONE);
+    assert_true(is_new && third.id != second.id && third.tag != first.tag);
+    journal_db_close(db);
+}
+
 /* Whatever makes another command makes another job. */
 static void test_identity(void **state)
 {
@@ -501,6 +522,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_new_then_continued),
         TEST(test_identity),
+        TEST(test_tag_goes_on),
         TEST(test_running_elsewhere),
         TEST(test_taken_over),
         TEST(test_objects_and_parts),
