@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/clock.h"
 #include "s3/stamp.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/server.h"
@@ -92,6 +91,7 @@ static void put_object(struct server_request *request, struct server_reply *repl
     const char *mtime = server_header(request, "x-amz-meta-mtime"), *sum;
     enum checksum_kind kind = sum_of_request(request, &sum);
     struct store_object *object = store_put(request->key, take_body(request));
+    object->late |= request->late;
     if (mtime) snprintf(object->mtime, sizeof object->mtime, "%s", mtime);
     if (kind && server_world()->sums) {
         object->kind = kind;
@@ -108,6 +108,7 @@ static void create_upload(struct server_request *request, struct server_reply *r
     const char *type = server_header(request, "x-amz-checksum-type");
     const char *mtime = server_header(request, "x-amz-meta-mtime");
     struct store_upload *upload = store_create(request->key);
+    upload->late = request->late;
     if (mtime) snprintf(upload->mtime, sizeof upload->mtime, "%s", mtime);
     for (enum checksum_kind kind = CHECKSUM_CRC32C; algorithm && kind < CHECKSUM_KINDS; kind++)
         if (strcmp(algorithm, proof_algorithm(kind)) == 0 && server_world()->sums)
@@ -121,6 +122,31 @@ static void create_upload(struct server_request *request, struct server_reply *r
                 STORE_BUCKET, upload->id);
 }
 
+struct store_part *actions_part(const struct server_request *request)
+{
+    const char *number = server_query(request, "partNumber");
+    const char *id = server_query(request, "uploadId");
+    struct store_upload *upload = id ? store_upload(id) : NULL;
+    uint32_t index = number ? (uint32_t)atoi(number) : 0;
+    bool put = strcmp(request->method, "PUT") == 0;
+    return put && upload && index && index <= STORE_PARTS_MAX ? &upload->parts[index] : NULL;
+}
+
+/* A copy that its client has given up may be anything: it is not checked any more, as by a server
+ * that checks nothing. One that checks has checked it. */
+static void alter_copy(struct server_request *request)
+{
+    const char *sum;
+    bool checked = server_header(request, "content-md5") ||
+                   is_hash(server_header(request, "x-amz-content-sha256")) ||
+                   (server_world()->sums && sum_of_request(request, &sum));
+    if (!request->gone || checked || !request->body || !world_fault(FAULT_COPY_ALTERED)) return;
+    if (world_chance(0.5))
+        request->body->bytes = world_between(1, request->body->bytes);
+    else
+        request->body->data[world_below(request->body->bytes)] ^= 0x55;
+}
+
 static void put_part(struct server_request *request, struct server_reply *reply)
 {
     struct store_upload *upload = store_upload(server_query(request, "uploadId"));
@@ -132,8 +158,10 @@ static void put_part(struct server_request *request, struct server_reply *reply)
         return;
     }
     if (number < 1 || number > STORE_PARTS_MAX) world_broken("part number %u", number);
-    store_put_part(upload, number, take_body(request));
     struct store_part *part = &upload->parts[number];
+    request->raced = request->gone && part->blob;
+    alter_copy(request);
+    store_put_part(upload, number, take_body(request));
     if (kind && server_world()->sums) {
         if (kind != upload->kind) world_broken("a part with another checksum than its upload");
         snprintf(part->sum, sizeof part->sum, "%s", sum);
@@ -192,6 +220,9 @@ static const char *check_list(struct store_upload *upload, char *xml, struct lis
         bool has = upload->kind && element(at, end, proof_element(upload->kind), sum, sizeof sum);
         if (has && strcmp(sum, part->sum) != 0) return "InvalidPart";
         if (upload->kind && upload->composite && !has) return "InvalidPart";
+        if (part->doubtful)
+            world_broken("part %u of %s has come twice, and the client did not ask which is there",
+                         index, upload->key);
         listed->parts[listed->count++] = *part;
         listed->bytes += part->blob->bytes;
         at++;
@@ -278,6 +309,7 @@ static void complete_listed(struct server_request *request, struct server_reply 
         return;
     }
     struct store_object *object = store_put(request->key, all);
+    object->late |= request->late;
     snprintf(object->mtime, sizeof object->mtime, "%s", upload->mtime);
     object->kind = upload->kind;
     snprintf(object->sum, sizeof object->sum, "%s", sum);
@@ -443,7 +475,7 @@ static void list_parts(struct server_request *request, struct server_reply *repl
     }
     server_text(reply, "<ListPartsResult><UploadId>%s</UploadId>", upload->id);
     for (uint32_t i = last + 1; i <= upload->part_max && !more; i++) {
-        const struct store_part *part = &upload->parts[i];
+        struct store_part *part = &upload->parts[i];
         const char *name = proof_element(upload->kind);
         if (!part->blob) continue;
         more = count++ == server_world()->page_max;
@@ -454,6 +486,8 @@ static void list_parts(struct server_request *request, struct server_reply *repl
                     "<LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>%llu</Size>",
                     i, (int)strlen(part->etag) - 2, part->etag + 1,
                     (unsigned long long)part->blob->bytes);
+        part->doubtful = false;
+        part->listed_ns = world->now_ns;
         if (part->sum[0]) server_text(reply, "<%s>%s</%s>", name, part->sum, name);
         server_text(reply, "</Part>");
     }
@@ -479,16 +513,16 @@ static void say_escaped(struct server_reply *reply, const char *text)
     }
 }
 
-/* One page; all uploads of a run are of this second, by any clock. */
+/* One page. */
 static void list_uploads(struct server_request *request, struct server_reply *reply)
 {
     const struct store *store = store_world();
     const char *prefix = server_query(request, "prefix");
-    char stamp[STAMP_ISO_BYTES];
-    stamp_format_iso(clock_wall_ns(), stamp);
     server_text(reply, "<ListMultipartUploadsResult>");
     for (uint32_t i = 0; i < store->upload_count; i++) {
         const struct store_upload *upload = &store->uploads[i];
+        char stamp[STAMP_ISO_BYTES];
+        stamp_format_iso((uint64_t)upload->created_s * NS_PER_S, stamp);
         if (strncmp(upload->key, prefix, strlen(prefix)) != 0) continue;
         server_text(reply, "<Upload><Key>");
         say_escaped(reply, upload->key);

@@ -1,4 +1,5 @@
-/* The system calls that core/file, core/folder, core/place, net/sock and s3/sink make themselves,
+/* The system calls that core/file, core/folder, core/place, core/database, net/sock, s3/sink,
+ * s3/journal_db and tools/job make themselves,
  * wrapped by the linker (--wrap in the Makefile): those on simulated descriptors go to the disk and
  * the net, all others to the kernel. */
 #include <errno.h>
@@ -6,9 +7,11 @@
 #include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +21,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/net.h"
 #include "tests/sim/pipe.h"
+#include "tests/sim/scenario.h"
 #include "tests/sim/table.h"
 #include "tests/sim/world.h"
 
@@ -31,6 +35,12 @@ int __wrap_futimens(int fd, const struct timespec times[2]);
 int __wrap_fchmod(int fd, mode_t mode);
 int __wrap_fsync(int fd);
 int __wrap_mkdirat(int dir_fd, const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode);
+int __real_open(const char *path, int flags, mode_t mode);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_stat(const char *path, struct stat *result);
+char *__wrap_getcwd(char *area, size_t bytes);
+ssize_t __wrap_getrandom(void *area, size_t bytes, unsigned flags);
 long __wrap_syscall(long number, ...);
 
 static int answer(int64_t result)
@@ -103,13 +113,72 @@ int __wrap_fchmod(int fd, mode_t mode)
 
 int __wrap_fsync(int fd)
 {
-    return answer(disk_sync(fd));
+    const struct table_row *row = table_row(fd);
+    bool faulty = world->faulty,
+         journal = row->path && strstr(row->path, SCENARIO_STATE) == row->path;
+    if (journal) world->faulty = false;
+    int result = disk_sync(fd, false);
+    world->faulty = faulty;
+    return answer(result);
 }
 
 int __wrap_mkdirat(int dir_fd, const char *path, mode_t mode)
 {
     (void)mode;
     return answer(disk_make_folder(dir_fd, path));
+}
+
+/* The faults of the journal's files and folders are those of vfs.c. */
+int __wrap_mkdir(const char *path, mode_t mode)
+{
+    (void)mode;
+    bool faulty = world->faulty;
+    world->faulty = false;
+    int result = disk_make_folder(AT_FDCWD, path);
+    world->faulty = faulty;
+    return answer(result);
+}
+
+static int open_of_journal(const char *path, int flags, mode_t mode)
+{
+    bool faulty = world->faulty;
+    world->faulty = false;
+    int result = disk_open(AT_FDCWD, path, flags, mode, 0);
+    world->faulty = faulty;
+    return answer(result);
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    bool simulated = strncmp(path, SCENARIO_STATE, strlen(SCENARIO_STATE)) == 0;
+    return simulated ? open_of_journal(path, flags, mode) : __real_open(path, flags, mode);
+}
+
+int __wrap_stat(const char *path, struct stat *result)
+{
+    const struct disk_node *node = disk_find(path);
+    memset(result, 0, sizeof *result);
+    if (!node) return answer(-ENOENT);
+    result->st_mode = node->mode;
+    return 0;
+}
+
+char *__wrap_getcwd(char *area, size_t bytes)
+{
+    snprintf(area, bytes, "/work");
+    return area;
+}
+
+ssize_t __wrap_getrandom(void *area, size_t bytes, unsigned flags)
+{
+    (void)flags;
+    for (size_t i = 0; i < bytes; i++)
+        ((uint8_t *)area)[i] = (uint8_t)world_below(256);
+    return (ssize_t)bytes;
 }
 
 /* Only openat2(2) has no function of its own in this libc. */

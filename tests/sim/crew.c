@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "tests/sim/cut.h"
 #include "tests/sim/ring.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/world.h"
@@ -144,6 +145,7 @@ void crew_wait(struct crew *crew)
     struct round round = {.busy = 0};
     while (crew->running) {
         bool events = world_run_due();
+        if (cut_is_over()) break;
         bool worked = turn_all(crew, &round);
         if (round.gone == crew->count) break;
         round.busy = worked || events ? round.busy + 1 : 0;

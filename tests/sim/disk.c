@@ -12,8 +12,6 @@
 #include "tests/sim/table.h"
 #include "tests/sim/world.h"
 
-#define DISK_BLOCK 4096u
-
 static struct disk disk;
 
 struct disk *disk_world(void)
@@ -35,12 +33,13 @@ static struct disk_node *node_new(bool folder)
     CHECK(node);
     node->folder = folder;
     node->inode = disk.next_inode++;
-    node->mode = folder ? S_IFDIR | 0755 : S_IFREG | 0644;
+    node->mode = node->synced_mode = folder ? S_IFDIR | 0755 : S_IFREG | 0644;
     node->mtime_ns = node->ctime_ns = (int64_t)(world->now_ns + world->wall_offset_ns);
+    node->synced_mtime_ns = node->mtime_ns;
     return node;
 }
 
-static void node_resize(struct disk_node *node, uint64_t bytes)
+void disk_resize(struct disk_node *node, uint64_t bytes)
 {
     if (bytes > node->bytes_max) {
         node->bytes_max = max_u64(bytes, 2 * node->bytes_max);
@@ -52,21 +51,69 @@ static void node_resize(struct disk_node *node, uint64_t bytes)
     node->bytes = bytes;
 }
 
-static void node_release(struct disk_node *node)
+static void node_forget_spans(struct disk_node *node)
+{
+    for (uint32_t i = 0; i < node->span_count; i++)
+        free(node->spans[i].old);
+    node->span_count = 0;
+}
+
+void disk_release(struct disk_node *node)
 {
     if (node->names || node->opens) return;
     disk.used_bytes -= node->bytes;
+    node_forget_spans(node);
     free(node->data);
     free(node->spans);
     free(node);
 }
 
-static void node_wrote(struct disk_node *node, uint64_t offset, uint64_t bytes)
+/* Before it is: what the platter has there is remembered. */
+static void node_writes(struct disk_node *node, uint64_t offset, uint64_t bytes)
 {
+    uint64_t old_bytes = min_u64(node->synced_bytes, offset + bytes);
+    old_bytes = min_u64(old_bytes, node->bytes);
+    struct disk_span span = {.offset = offset, .bytes = bytes};
+    if (node->span_count == node->span_max) {
+        node->span_max = 2 * node->span_max + 16;
+        node->spans = realloc(node->spans, node->span_max * sizeof *node->spans);
+        CHECK(node->spans);
+    }
+    if (old_bytes > offset) {
+        span.old_bytes = old_bytes - offset;
+        span.old = malloc(span.old_bytes);
+        CHECK(span.old);
+        memcpy(span.old, node->data + offset, span.old_bytes);
+    }
+    node->spans[node->span_count++] = span;
     node->mtime_ns = node->ctime_ns = (int64_t)(world->now_ns + world->wall_offset_ns);
-    node->spans = realloc(node->spans, (node->span_count + 1) * sizeof *node->spans);
-    CHECK(node->spans);
-    node->spans[node->span_count++] = (struct disk_span){offset, bytes};
+}
+
+void disk_write_node(struct disk_node *node, const void *memory, uint64_t bytes, uint64_t offset)
+{
+    node_writes(node, offset, bytes);
+    if (offset + bytes > node->bytes) disk_resize(node, offset + bytes);
+    memcpy(node->data + offset, memory, bytes);
+}
+
+void disk_sync_node(struct disk_node *node, bool data_only)
+{
+    node_forget_spans(node);
+    node->synced_bytes = node->bytes;
+    if (data_only) return;
+    node->synced_mtime_ns = node->mtime_ns;
+    node->synced_mode = node->mode;
+}
+
+void disk_hold(struct disk_node *node)
+{
+    node->opens++;
+}
+
+void disk_drop(struct disk_node *node)
+{
+    node->opens--;
+    disk_release(node);
 }
 
 static struct disk_name *name_find(const char *path)
@@ -82,38 +129,37 @@ struct disk_node *disk_find(const char *path)
     return name ? name->node : NULL;
 }
 
-static struct disk_name *name_add(const char *path, struct disk_node *node)
+void disk_add_name(const char *path, struct disk_node *node)
 {
     if (disk.count == disk.count_max) {
         disk.count_max = 2 * disk.count_max + 64;
         disk.names = realloc(disk.names, disk.count_max * sizeof *disk.names);
         CHECK(disk.names);
     }
-    struct disk_name *name = &disk.names[disk.count++];
-    *name = (struct disk_name){.path = strdup(path), .node = node};
+    disk.names[disk.count++] = (struct disk_name){.path = strdup(path), .node = node};
     node->names++;
-    return name;
 }
 
 static void name_remove(struct disk_name *name)
 {
     struct disk_node *node = name->node;
-    struct disk_node *displaced = name->displaced;
     free(name->path);
-    free(name->before);
     *name = disk.names[--disk.count];
     node->names--;
-    node_release(node);
-    if (displaced) {
-        displaced->names--;
-        node_release(displaced);
-    }
+    disk_release(node);
+}
+
+void disk_drop_name(const char *path)
+{
+    struct disk_name *name = name_find(path);
+    if (name) name_remove(name);
 }
 
 void disk_close_world(void)
 {
     while (disk.count)
         name_remove(&disk.names[0]);
+    platter_close_world();
     CHECK(disk.used_bytes == 0 && "a file is still open");
     free(disk.names);
     disk = (struct disk){0};
@@ -139,7 +185,18 @@ void disk_put_folder(const char *path)
         *slash = '\0';
         disk_put_folder(copy);
     }
-    name_add(path, node_new(true))->before = strdup("");
+    struct disk_node *node = node_new(true);
+    disk_add_name(path, node);
+    platter_put(path, node);
+}
+
+struct disk_node *disk_make(const char *path, uint32_t mode)
+{
+    struct disk_node *node = node_new(false);
+    node->mode = node->synced_mode = S_IFREG | mode;
+    disk_add_name(path, node);
+    platter_link(path, node);
+    return node;
 }
 
 void disk_put(const char *path, const char *data, uint64_t bytes, int64_t mtime_ns)
@@ -147,18 +204,20 @@ void disk_put(const char *path, const char *data, uint64_t bytes, int64_t mtime_
     struct disk_node *node = disk_find(path);
     if (!node) {
         node = node_new(false);
-        name_add(path, node)->before = strdup("");
+        disk_add_name(path, node);
+        platter_put(path, node);
     }
-    node_resize(node, bytes);
+    disk_resize(node, bytes);
     if (bytes) memcpy(node->data, data, bytes);
     node->mtime_ns = mtime_ns;
     node->ctime_ns = (int64_t)(world->now_ns + world->wall_offset_ns);
+    disk_sync_node(node, false);
 }
 
 void disk_remove(const char *path)
 {
-    struct disk_name *name = name_find(path);
-    if (name) name_remove(name);
+    platter_remove(path);
+    disk_drop_name(path);
 }
 
 /* ── paths ──────────────────────────────────────────────────────────────────────────────────── */
@@ -237,18 +296,14 @@ int disk_open(int dir_fd, const char *path, int flags, uint32_t mode, uint64_t r
     struct disk_node *node = disk_find(at);
     if (node && (flags & O_CREAT) && (flags & O_EXCL)) return -EEXIST;
     if (!node && !(flags & O_CREAT)) return -ENOENT;
-    if (!node) {
-        node = node_new(false);
-        node->mode = S_IFREG | (mode & ~022u);
-        name_add(at, node);
-    }
+    if (!node) node = disk_make(at, mode & ~022u);
     if (node->folder && (flags & (O_WRONLY | O_RDWR))) return -EISDIR;
     if (!node->folder && (flags & O_DIRECTORY)) return -ENOTDIR;
-    if (flags & O_TRUNC) node_resize(node, 0);
+    CHECK(!(flags & O_TRUNC) && "nobody cuts a file at its opening");
     enum table_kind kind = node->folder ? TABLE_FOLDER : TABLE_FILE;
     struct table_row *row = table_open(kind, node, flags);
     if (node->folder) row->path = strdup(at);
-    node->opens++;
+    disk_hold(node);
     return row->fd;
 }
 
@@ -265,9 +320,16 @@ int disk_close(int fd)
     struct disk_node *node = table_row(fd)->object;
     int result = close_fault(table_row(fd));
     table_close(fd);
-    node->opens--;
-    node_release(node);
+    disk_drop(node);
     return result;
+}
+
+void disk_forget_fd(int fd)
+{
+    struct disk_node *node = table_row(fd)->object;
+    table_row(fd)->busy = 0;
+    table_close(fd);
+    disk_drop(node);
 }
 
 /* ── data ───────────────────────────────────────────────────────────────────────────────────── */
@@ -330,9 +392,7 @@ int64_t disk_write(int fd, const void *memory, uint32_t bytes, uint64_t offset)
     uint64_t end = offset + bytes;
     result = disk_has_room(end > node->bytes ? end - node->bytes : 0);
     if (result) return result;
-    if (end > node->bytes) node_resize(node, end);
-    memcpy(node->data + offset, memory, bytes);
-    node_wrote(node, offset, bytes);
+    disk_write_node(node, memory, bytes, offset);
     return bytes;
 }
 
@@ -340,8 +400,8 @@ int disk_truncate(int fd, uint64_t bytes)
 {
     struct disk_node *node = table_row_of(fd, TABLE_FILE)->object;
     if (world_fault(FAULT_ALLOCATE_FAILS)) return -EIO;
-    node_resize(node, bytes);
-    node_wrote(node, bytes, 0);
+    disk_resize(node, bytes);
+    node->mtime_ns = node->ctime_ns = (int64_t)(world->now_ns + world->wall_offset_ns);
     return 0;
 }
 
@@ -353,25 +413,18 @@ int disk_allocate(int fd, int mode, uint64_t offset, uint64_t bytes)
     uint64_t end = offset + bytes;
     int result = disk_has_room(end > node->bytes ? end - node->bytes : 0);
     if (result) return result;
-    if (end > node->bytes) node_resize(node, end);
+    if (end > node->bytes) disk_resize(node, end);
     return 0;
 }
 
-int disk_sync(int fd)
+int disk_sync(int fd, bool data_only)
 {
     struct table_row *row = table_row(fd);
     struct disk_node *node = row->object;
     if (row->flags & O_PATH) return -EBADF;
     if (world_fault(FAULT_SYNC_FAILS)) return world_chance(0.5) ? -EIO : -ENOSPC;
-    node->span_count = 0;
-    for (uint32_t i = 0; node->folder && i < disk.count; i++) {
-        struct disk_name *name = &disk.names[i];
-        size_t count = strlen(row->path);
-        if (strncmp(name->path, row->path, count) != 0) continue;
-        if (strchr(name->path + count + 1, '/')) continue;
-        free(name->before);
-        name->before = strdup("");
-    }
+    disk_sync_node(node, data_only);
+    if (node->folder) platter_sync(row->path);
     return 0;
 }
 
@@ -437,17 +490,20 @@ int disk_rename(int old_dir_fd, const char *old_path, int new_dir_fd, const char
     if (taken && (flags & RENAME_NOREPLACE)) return -EEXIST;
     if (taken && taken->node->folder) return -EISDIR;
     struct disk_node *node = old->node;
-    node->names++; /* stays while its name changes */
-    struct disk_node *displaced = taken ? taken->node : NULL;
-    if (displaced) displaced->names++;
+    platter_rename(from, to, node); /* holds it while its name changes */
     if (taken) name_remove(taken);
-    old = name_find(from);
-    char *before = old->before && old->before[0] == '\0' ? strdup(from) : NULL;
-    name_remove(old);
-    struct disk_name *name = name_add(to, node);
-    node->names--;
-    name->before = before;
-    name->displaced = displaced;
+    name_remove(name_find(from));
+    disk_add_name(to, node);
+    return 0;
+}
+
+int disk_unlink_path(const char *path)
+{
+    struct disk_name *name = name_find(path);
+    if (!name) return -ENOENT;
+    if (name->node->folder) return -EISDIR;
+    platter_unlink(path, name->node);
+    name_remove(name);
     return 0;
 }
 
@@ -457,11 +513,7 @@ int disk_unlink(int dir_fd, const char *path)
     int failed = path_resolve(dir_fd, path, 0, at);
     if (failed) return failed;
     if (world_fault(FAULT_UNLINK_FAILS)) return -EIO;
-    struct disk_name *name = name_find(at);
-    if (!name) return -ENOENT;
-    if (name->node->folder) return -EISDIR;
-    name_remove(name);
-    return 0;
+    return disk_unlink_path(at);
 }
 
 int disk_make_folder(int dir_fd, const char *path)
@@ -472,7 +524,9 @@ int disk_make_folder(int dir_fd, const char *path)
     if (failed) return failed;
     if (disk_find(at)) return -EEXIST;
     if (world_fault(FAULT_FOLDER_FAILS)) return world_chance(0.5) ? -EACCES : -EIO;
-    name_add(at, node_new(true));
+    struct disk_node *node = node_new(true);
+    disk_add_name(at, node);
+    platter_link(at, node);
     return 0;
 }
 
@@ -499,47 +553,4 @@ int disk_set_flags(int fd, int flags)
     int kept = row->flags & (O_ACCMODE | O_CREAT);
     row->flags = kept | (flags & (O_APPEND | O_DIRECT | O_NONBLOCK | O_NOATIME));
     return 0;
-}
-
-/* ── the power goes ─────────────────────────────────────────────────────────────────────────── */
-
-static void cut_node(struct disk_node *node)
-{
-    for (uint32_t i = 0; i < node->span_count; i++) {
-        uint64_t first = node->spans[i].offset / DISK_BLOCK * DISK_BLOCK;
-        uint64_t end = node->spans[i].offset + node->spans[i].bytes;
-        for (uint64_t at = first; at < end; at += DISK_BLOCK) {
-            if (world_chance(0.5) || at >= node->bytes) continue;
-            memset(node->data + at, 0, min_u64(DISK_BLOCK, node->bytes - at));
-        }
-    }
-    node->span_count = 0;
-}
-
-void disk_power_cut(void)
-{
-    for (uint32_t i = 0; i < disk.count; i++)
-        cut_node(disk.names[i].node);
-    for (uint32_t i = 0; i < disk.count;) {
-        struct disk_name *name = &disk.names[i];
-        bool durable = name->before && name->before[0] == '\0';
-        if (durable || name->node->folder || world_chance(0.5)) {
-            i++;
-            continue;
-        }
-        char *path = strdup(name->path), *before = name->before ? strdup(name->before) : NULL;
-        struct disk_node *node = name->node, *displaced = name->displaced;
-        node->names++;
-        if (displaced) displaced->names++;
-        name_remove(name);
-        if (displaced) {
-            name_add(path, displaced)->before = strdup("");
-            displaced->names--;
-        }
-        if (before) name_add(before, node)->before = strdup("");
-        node->names--;
-        node_release(node);
-        free(path);
-        free(before);
-    }
 }

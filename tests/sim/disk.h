@@ -1,8 +1,9 @@
 /* disk: a file system in memory, as the kernel shows it: calls return ≥ 0 or −errno, and go wrong
  * as this seed wants it.
  *
- * What was written counts as durable once it was synced; disk_power_cut() forgets the rest: blocks
- * of unsynced writes are kept or zeroed, unsynced names are kept or taken back. */
+ * A node is what an inode is; names lead to it. What was written counts as durable once it was
+ * synced: content, size, times and mode by a sync of the file, names by one of their folder. What a
+ * power cut leaves of the rest is drawn by platter.c. */
 #ifndef TESTS_SIM_DISK_H
 #define TESTS_SIM_DISK_H
 
@@ -13,6 +14,8 @@
 
 struct disk_span { /* written and not synced */
     uint64_t offset, bytes;
+    char *old; /* what was there, as far as that was synced */
+    uint64_t old_bytes;
 };
 
 struct disk_node {
@@ -22,16 +25,17 @@ struct disk_node {
     uint64_t inode;
     int64_t mtime_ns, ctime_ns;
     uint32_t mode;
-    uint32_t opens, names;
+    uint32_t opens, names; /* names: also those on the platter, and changes that are not yet */
     struct disk_span *spans;
-    uint32_t span_count;
+    uint32_t span_count, span_max;
+    uint64_t synced_bytes; /* as the platter has it */
+    int64_t synced_mtime_ns;
+    uint32_t synced_mode;
 };
 
 struct disk_name {
     char *path; /* absolute, no double slashes */
     struct disk_node *node;
-    char *before;                /* the name that it has on the platter; NULL: none, "" this one */
-    struct disk_node *displaced; /* what had this name on the platter */
 };
 
 struct disk {
@@ -54,7 +58,29 @@ struct disk_node *disk_find(const char *path); /* NULL: nothing has this name */
 void disk_remove(const char *path);
 uint32_t disk_count(void);
 const struct disk_name *disk_name(uint32_t index);
-void disk_power_cut(void);
+void disk_forget_fd(int fd); /* its process is gone */
+
+/* nodes: for the platter and the journal's files, without faults */
+struct disk_node *disk_make(const char *path, uint32_t mode); /* a new file */
+void disk_hold(struct disk_node *node);                       /* as an open descriptor does */
+void disk_drop(struct disk_node *node);
+void disk_resize(struct disk_node *node, uint64_t bytes);
+void disk_write_node(struct disk_node *node, const void *memory, uint64_t bytes, uint64_t offset);
+void disk_sync_node(struct disk_node *node, bool data_only);
+int disk_unlink_path(const char *path);
+void disk_add_name(const char *path, struct disk_node *node);
+void disk_drop_name(const char *path);
+void disk_release(struct disk_node *node); /* if nothing leads to it any more */
+
+/* platter.c: the names as they are on the medium, and the changes that are not there yet */
+void platter_link(const char *path, struct disk_node *node);
+void platter_rename(const char *from, const char *to, struct disk_node *node);
+void platter_unlink(const char *path, struct disk_node *node);
+void platter_put(const char *path, struct disk_node *node); /* at once */
+void platter_remove(const char *path);                      /* at once */
+void platter_sync(const char *folder);
+void platter_close_world(void);
+void platter_power_cut(void); /* the disk is what the platter has; nothing may be open */
 
 /* as the kernel */
 int disk_open(int dir_fd, const char *path, int flags, uint32_t mode, uint64_t resolve);
@@ -63,7 +89,7 @@ int64_t disk_read(int fd, void *memory, uint32_t bytes, uint64_t offset);
 int64_t disk_write(int fd, const void *memory, uint32_t bytes, uint64_t offset);
 int disk_truncate(int fd, uint64_t bytes);
 int disk_allocate(int fd, int mode, uint64_t offset, uint64_t bytes);
-int disk_sync(int fd);
+int disk_sync(int fd, bool data_only);
 int disk_stat(int dir_fd, const char *path, struct statx *result);
 int disk_stat_fd(int fd, struct statx *result);
 int disk_rename(int old_dir_fd, const char *old_path, int new_dir_fd, const char *new_path,

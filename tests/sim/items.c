@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/limits.h"
+#include "tests/sim/scenario.h"
 #include "tests/sim/world.h"
 
 static struct items items;
@@ -23,6 +25,20 @@ void items_close_world(void)
     }
     free(items.all);
     items = (struct items){.count = 0};
+}
+
+const char *item_path(const char *folder, const struct item *item)
+{
+    static char path[PATH_BYTES_MAX];
+    snprintf(path, sizeof path, "%s/%s", folder, item->name);
+    return path;
+}
+
+const char *item_key(const struct item *item)
+{
+    static char key[ITEM_NAME_MAX + 8];
+    snprintf(key, sizeof key, SCENARIO_PREFIX "%s", item->name);
+    return key;
 }
 
 struct blob *items_content(uint64_t bytes)
@@ -106,6 +122,11 @@ bool items_had_state(const struct item *item, const char *data, uint64_t bytes)
     for (uint32_t s = 0; s < item->state_count; s++)
         if (is_blob(item->states[s], data, bytes)) return true;
     return false;
+}
+
+bool items_is_present(const struct item *item, const char *data, uint64_t bytes)
+{
+    return is_blob(item->states[item->state_count - 1], data, bytes);
 }
 
 bool items_is_before(const struct item *item, const char *data, uint64_t bytes)

@@ -14,9 +14,10 @@ struct item {
     uint32_t state_count;
     struct blob *before; /* what the target was before the run; NULL: nothing */
     int64_t mtime_ns;
-    bool gone;  /* the source was deleted */
-    bool stuck; /* its changes were too many to remember: none any more */
-    bool found, done;
+    bool gone;        /* the source was deleted */
+    bool stuck;       /* its changes were too many to remember: none any more */
+    bool found, done; /* in this process */
+    bool ever_done;   /* by this or an earlier one, and what was done lasts */
 };
 
 struct items {
@@ -24,6 +25,9 @@ struct items {
     uint32_t count;
     uint64_t bytes;
 };
+
+const char *item_path(const char *folder, const struct item *item); /* until the next call */
+const char *item_key(const struct item *item);                      /* as well */
 
 struct items *items_world(void);
 void items_close_world(void);
@@ -34,6 +38,7 @@ struct item *items_add(uint64_t bytes);
 struct item *items_find(const char *name);                   /* NULL: none such */
 void items_add_state(struct item *item, struct blob *state); /* takes the hold over */
 bool items_had_state(const struct item *item, const char *data, uint64_t bytes);
+bool items_is_present(const struct item *item, const char *data, uint64_t bytes); /* the last */
 bool items_is_before(const struct item *item, const char *data, uint64_t bytes);
 
 #endif

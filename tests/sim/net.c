@@ -13,6 +13,7 @@
 #define CONNECT_TIMEOUT_NS  (130 * NS_PER_S) /* Linux: tcp_syn_retries 6 */
 #define DROPS               30u
 #define TINY_SEGMENT_CHANCE 0.02
+#define SLOW_SEGMENT_BYTES  1460u /* so that what is slow moves all the time */
 
 struct net_chunk {
     struct link link;
@@ -26,7 +27,8 @@ struct net_way { /* one direction of a connection */
     struct net_conn *conn;
     struct list chunks; /* in flight, in order */
     struct event event; /* the first one arrives */
-    uint64_t last_ns, in_flight;
+    uint64_t last_ns, in_flight, free_ns;
+    uint64_t slow_bytes_per_s; /* 0: as fast as all are */
     bool up;
 };
 
@@ -48,8 +50,8 @@ struct net_conn {
     char *in, *out; /* arrived and unread; the server's, not on its way yet */
     uint64_t in_at, in_count, in_max, out_at, out_count, out_max;
     bool fin_arrived, out_ended;
-    uint32_t drops;
-    uint64_t acked, received;
+    uint32_t drops, address;
+    uint64_t acked, received, closed_ns;
     struct server_conn *server;
 };
 
@@ -110,6 +112,11 @@ uint32_t net_addresses(struct addr *addrs, uint16_t port)
     return net.options.address_count;
 }
 
+uint32_t net_address_count(void)
+{
+    return net.options.address_count;
+}
+
 uint64_t net_connections(void)
 {
     return net.count;
@@ -161,14 +168,23 @@ static void kill_at(struct net_conn *conn, uint64_t at_ns, int error)
     event_start(&conn->death, at_ns);
 }
 
+/* From a few bytes a second to what a bad path gives; one way, or both. */
+static void make_slow(struct net_conn *conn)
+{
+    uint64_t ways = world_between(1, 3);
+    uint64_t rate = 2ull << world_below(17);
+    if (ways & 1) conn->up.slow_bytes_per_s = rate;
+    if (ways & 2) conn->down.slow_bytes_per_s = rate;
+}
+
 /* Each segment may meet with an accident. */
 static void draw_accident(struct net_conn *conn)
 {
     uint64_t now_ns = world->now_ns;
     if (world_fault(FAULT_RESET)) kill_at(conn, now_ns + world_below(20 * NS_PER_MS), ECONNRESET);
     if (world_fault(FAULT_STALL)) conn->stalled_until_ns = now_ns + world_below(20 * NS_PER_S);
-    if (!in_outage() && !world_fault(FAULT_BLACK_HOLE)) return;
-    net_server_vanish(conn);
+    if (world_fault(FAULT_CONN_FADES)) make_slow(conn);
+    if (in_outage() || world_fault(FAULT_BLACK_HOLE)) net_server_vanish(conn);
 }
 
 void net_server_vanish(struct net_conn *conn)
@@ -183,6 +199,11 @@ static uint64_t arrival_ns(struct net_way *way, uint32_t bytes)
     uint64_t *free_ns = way->up ? &net.up_free_ns : &net.down_free_ns;
     *free_ns = max_u64(*free_ns, world->now_ns) + bytes * NS_PER_S / net.options.rate_bytes_per_s;
     uint64_t at_ns = *free_ns + net.options.delay_ns + world_below(net.options.jitter_ns + 1);
+    if (way->slow_bytes_per_s) {
+        way->free_ns = max_u64(way->free_ns, world->now_ns);
+        way->free_ns += bytes * NS_PER_S / way->slow_bytes_per_s;
+        at_ns = max_u64(at_ns, way->free_ns);
+    }
     if (!way->up && way->conn->drops) {
         way->conn->drops--;
         at_ns = max_u64(at_ns, way->last_ns) + world_below(NS_PER_S / 2);
@@ -233,7 +254,7 @@ static void chunk_arrives(struct net_way *way, struct net_chunk *chunk)
     }
     conn->acked += chunk->bytes;
     if (conn->server && chunk->bytes) server_on_data(conn, chunk->data, chunk->bytes);
-    if (conn->server && chunk->fin) server_on_end(conn);
+    if (conn->server && chunk->fin) server_on_left(conn);
     if (!conn->client_closed) pump_send(conn);
 }
 
@@ -255,8 +276,9 @@ static void way_on_event(struct event *event)
         event_start(event, container_of(next, struct net_chunk, link)->at_ns);
 }
 
-static uint32_t draw_segment(void)
+static uint32_t draw_segment(const struct net_way *way)
 {
+    if (way->slow_bytes_per_s) return (uint32_t)world_between(1, SLOW_SEGMENT_BYTES);
     if (world_chance(TINY_SEGMENT_CHANCE)) return (uint32_t)world_between(1, 9);
     return (uint32_t)world_between(net.options.segment_max / 4 + 1, net.options.segment_max);
 }
@@ -302,6 +324,7 @@ int net_close(int fd)
     table_close(fd);
     net.sockets[conn->core]--;
     conn->client_closed = true;
+    conn->closed_ns = world->now_ns;
     free(conn->in);
     conn->in = NULL;
     conn->in_at = conn->in_count = conn->in_max = 0;
@@ -311,7 +334,7 @@ int net_close(int fd)
     }
     way_clear(&conn->up);
     way_clear(&conn->down);
-    if (conn->server && !conn->black) server_on_dead(conn);
+    if (conn->server && !conn->black) server_on_left(conn);
     return 0;
 }
 
@@ -324,6 +347,35 @@ void net_end_sending(int fd)
     pump_send(conn);
 }
 
+static void conn_kill(struct net_conn *conn, bool power)
+{
+    table_row(conn->fd)->busy = 0;
+    conn->connecting = conn->sending = conn->receiving = NULL;
+    event_cancel(&conn->connect);
+    if (conn->state != NET_OPEN) conn->state = NET_GONE;
+    if (conn->server) server_on_kill(conn);
+    if (!power) {
+        net_close(conn->fd);
+        return;
+    }
+    table_close(conn->fd);
+    net.sockets[conn->core]--;
+    conn->client_closed = true;
+    way_clear(&conn->down);
+    if (world_chance(0.5)) return; /* what is on its way arrives */
+    way_clear(&conn->up);
+    conn->black = true;
+}
+
+void net_kill(bool power)
+{
+    struct link *end = &net.conns.head;
+    for (struct link *link = end->next; link != end; link = link->next) {
+        struct net_conn *conn = container_of(link, struct net_conn, link);
+        if (!conn->client_closed) conn_kill(conn, power);
+    }
+}
+
 /* ── for the ring ───────────────────────────────────────────────────────────────────────────── */
 
 static int draw_connect(const struct ring_entry *entry, uint64_t *delay_ns)
@@ -332,6 +384,7 @@ static int draw_connect(const struct ring_entry *entry, uint64_t *delay_ns)
     uint32_t index = (ntohl(in4->sin_addr.s_addr) & 0xff) - 1;
     *delay_ns = 2 * net.options.delay_ns + world_below(net.options.jitter_ns + 1);
     CHECK(index < net.options.address_count);
+    conn_of(entry->fd)->address = index;
     bool dead = world->faulty && net.options.dead_addresses & (1u << index);
     bool hangs = world_fault(FAULT_CONNECT_HANGS) || in_outage() || (dead && index % 2);
     if (hangs) {
@@ -361,6 +414,7 @@ static void on_connect(struct event *event)
     conn->connecting = NULL;
     conn->state = conn->connect_result ? NET_GONE : NET_OPEN;
     if (conn->state == NET_OPEN) server_on_open(conn);
+    if (conn->state == NET_OPEN && world_fault(FAULT_CONN_SLOW)) make_slow(conn);
     ring_entry_done(entry, conn->connect_result);
 }
 
@@ -404,7 +458,7 @@ static void pump_send(struct net_conn *conn)
         }
         if (conn->up.in_flight >= net.options.window_bytes) return;
         uint64_t room = net.options.window_bytes - conn->up.in_flight;
-        uint32_t count = (uint32_t)min_u64(min_u64(left, room), draw_segment());
+        uint32_t count = (uint32_t)min_u64(min_u64(left, room), draw_segment(&conn->up));
         conn->sent_of_message += count;
         way_push(&conn->up, data, count, false);
     }
@@ -470,6 +524,21 @@ bool net_is_quiet(int fd)
 
 /* ── for the server ─────────────────────────────────────────────────────────────────────────── */
 
+uint32_t net_server_address(const struct net_conn *conn)
+{
+    return conn->address;
+}
+
+bool net_server_is_slow(const struct net_conn *conn)
+{
+    return conn->up.slow_bytes_per_s || conn->down.slow_bytes_per_s;
+}
+
+uint64_t net_server_closed_ns(const struct net_conn *conn)
+{
+    return conn->closed_ns;
+}
+
 struct server_conn **net_server_state(struct net_conn *conn)
 {
     return &conn->server;
@@ -496,7 +565,7 @@ static void pump_down(struct net_conn *conn)
         uint64_t busy = conn->down.in_flight + conn->in_count - conn->in_at;
         if (busy >= net.options.window_bytes) return;
         uint64_t room = min_u64(net.options.window_bytes - busy, conn->out_count - conn->out_at);
-        uint32_t most = conn->drops ? (uint32_t)world_between(1, 200) : draw_segment();
+        uint32_t most = conn->drops ? (uint32_t)world_between(1, 200) : draw_segment(&conn->down);
         uint32_t count = (uint32_t)min_u64(room, most);
         conn->out_at += count;
         way_push(&conn->down, conn->out + conn->out_at - count, count, false);

@@ -27,7 +27,9 @@ struct net_options {              /* of this seed */
 
 void net_open_world(const struct net_options *options);
 void net_close_world(void); /* all sockets are closed */
+void net_kill(bool power);  /* the process is gone; `power`: and nobody says so to the server */
 uint32_t net_addresses(struct addr *addrs, uint16_t port);
+uint32_t net_address_count(void);
 uint64_t net_connections(void); /* made so far */
 
 /* for the ring */
@@ -49,5 +51,8 @@ void net_server_reset(struct net_conn *conn); /* at once; overtakes what was sen
 void net_server_pause(struct net_conn *conn, uint64_t until_ns); /* does not read */
 void net_server_trickle(struct net_conn *conn); /* what it sends comes in drops at first */
 void net_server_vanish(struct net_conn *conn);  /* nothing is heard of it any more */
+uint32_t net_server_address(const struct net_conn *conn); /* of all: which one it came to */
+bool net_server_is_slow(const struct net_conn *conn);
+uint64_t net_server_closed_ns(const struct net_conn *conn); /* when the client did that */
 
 #endif

@@ -17,6 +17,7 @@ struct ring_area {
 };
 
 struct ring {
+    struct link link;
     struct ring_features features;
     struct list queued, out; /* of entries */
     struct list done;        /* of ops */
@@ -24,6 +25,8 @@ struct ring {
     bool unregistered; /* the kernel of this seed may not lock memory */
     struct ring_area areas[ARENAS_MAX];
 };
+
+static struct list rings = {{&rings.head, &rings.head}};
 
 static const char *const call_names[] = {
     [RING_OPEN] = "open",         [RING_CLOSE] = "close",       [RING_READ] = "read",
@@ -45,6 +48,8 @@ enum err ring_open(struct ring **ring, uint32_t entries, uint32_t completions, i
     list_init(&r->done);
     r->features = (struct ring_features){.single_issuer = true, .truncate = true};
     r->unregistered = world_chance(0.1);
+    link_init(&r->link);
+    list_push(&rings, &r->link);
     *ring = r;
     return ERR_NONE;
 }
@@ -70,6 +75,7 @@ void ring_close(struct ring *ring)
         if (entry->call != RING_CANCEL) world_broken("core %u ends with starts", ring->index);
         free(entry);
     }
+    list_remove(&ring->link);
     free(ring);
 }
 
@@ -135,7 +141,7 @@ static int64_t entry_run(struct ring_entry *e)
     case RING_OPEN: return disk_open(e->fd, e->path, e->flags, (uint32_t)e->mode, e->resolve);
     case RING_READ: return disk_read(e->fd, e->memory, e->bytes, e->offset);
     case RING_WRITE: return disk_write(e->fd, e->memory, e->bytes, e->offset);
-    case RING_SYNC: return disk_sync(e->fd);
+    case RING_SYNC: return disk_sync(e->fd, e->flags);
     case RING_ALLOCATE: return disk_allocate(e->fd, e->mode, e->offset, e->resolve);
     case RING_TRUNCATE: return disk_truncate(e->fd, e->offset);
     case RING_STAT: return disk_stat(e->fd, e->path, e->memory);
@@ -208,6 +214,28 @@ static void submit(struct ring *ring, struct ring_entry *entry)
     case RING_SEND: net_send(entry); break;
     case RING_RECEIVE: net_receive(entry); break;
     default: submit_file(entry);
+    }
+}
+
+static void entry_die(struct ring_entry *entry, bool submitted)
+{
+    bool pipe = table_has(entry->fd) && entry->call != RING_CLOSE &&
+                table_row(entry->fd)->kind == TABLE_PIPE;
+    bool file = entry->call < RING_CONNECT && entry->call != RING_CLOSE && !pipe;
+    event_cancel(&entry->event);
+    if (submitted && file && world_chance(0.5)) (void)entry_run(entry);
+    free(entry);
+}
+
+void ring_kill_all(void)
+{
+    struct link *link, *entry;
+    while ((link = list_pop(&rings))) {
+        struct ring *ring = container_of(link, struct ring, link);
+        while ((entry = list_pop(&ring->out)))
+            entry_die(container_of(entry, struct ring_entry, link), true);
+        while ((entry = list_pop(&ring->queued)))
+            entry_die(container_of(entry, struct ring_entry, link), false);
     }
 }
 
@@ -301,8 +329,7 @@ void ring_write(struct ring *ring, int fd, const void *memory, uint32_t bytes, u
 
 void ring_sync(struct ring *ring, int fd, bool data_only, struct op *op)
 {
-    (void)data_only;
-    start_on(ring, RING_SYNC, fd, op);
+    start_on(ring, RING_SYNC, fd, op)->flags = data_only;
 }
 
 void ring_allocate(struct ring *ring, int fd, int mode, uint64_t offset, uint64_t bytes,

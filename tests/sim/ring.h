@@ -42,5 +42,7 @@ void ring_set_index(struct ring *ring, uint16_t index);
 bool ring_has_work(const struct ring *ring); /* something to submit or to reap */
 /* The op is done with ≥ 0 or −errno: at the ring's next turn its core sees it. Frees the entry. */
 void ring_entry_done(struct ring_entry *entry, int64_t result);
+/* Their process is gone: what the kernel was asked of files happens, or not. */
+void ring_kill_all(void);
 
 #endif

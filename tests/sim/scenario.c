@@ -5,27 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "s3/run.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/items.h"
 #include "tests/sim/net.h"
 #include "tests/sim/pipe.h"
+#include "tests/sim/rules.h"
 #include "tests/sim/server.h"
 #include "tests/sim/table.h"
+#include "tests/sim/vfs.h"
 #include "tests/sim/world.h"
-
-#define SOURCE    "/src"
-#define TARGET    "/dst"
-#define PREFIX    "p/"
-#define TEMP_MARK ".argosy-"
+#include "tools/job.h"
 
 /* All that is bounded in a run with faults: attempts × (timeouts + backoff), for some requests one
  * after the other. A run without faults waits for nothing but the network. */
 #define FAULTY_NS_MAX    (24 * 3600 * NS_PER_S)
 #define FAULTLESS_NS_MAX (30 * 60 * NS_PER_S)
 #define INTERRUPT_NS_MAX (30 * 60 * NS_PER_S)
-
-enum scenario_kind { UP_TREE, UP_FILE, UP_PIPE, DOWN_TREE, DOWN_OBJECT, DOWN_PIPE, SCENARIO_KINDS };
 
 _Static_assert(FAULT_COUNT <= 64 && SCENARIO_KINDS <= 8, "the totals have room");
 
@@ -39,31 +34,34 @@ struct file_change { /* of a source file, while the run goes on */
 
 #define CHANGES_MAX 8u
 
-static struct {
-    enum scenario_kind kind;
-    struct conf conf;
-    struct creds creds;
+static struct scenario scenario;
+static struct creds creds;
+static struct file_change changes[CHANGES_MAX];
+
+static struct { /* of the process that runs */
     struct run *run;
-    struct run_result result;
     struct event interrupt;
     uint64_t interrupted_ns; /* 0: it was not */
     uint64_t started_ns, limit_ns;
-    uint32_t done_lines;
-    struct file_change changes[CHANGES_MAX];
-    uint32_t uploads_before, temps_before;
-} scenario;
+    struct net_options net;
+} life;
 
-static bool is_upload(void)
+const struct scenario *scenario_world(void)
+{
+    return &scenario;
+}
+
+bool scenario_is_upload(void)
 {
     return scenario.kind <= UP_PIPE;
 }
 
-static bool is_tree(void)
+bool scenario_is_tree(void)
 {
     return scenario.kind == UP_TREE || scenario.kind == DOWN_TREE;
 }
 
-static bool is_pipe(void)
+bool scenario_is_pipe(void)
 {
     return scenario.kind == UP_PIPE || scenario.kind == DOWN_PIPE;
 }
@@ -79,7 +77,20 @@ static double draw_scale(double least, double most)
 static bool is_of_segments(enum fault fault)
 {
     return fault == FAULT_RESET || fault == FAULT_STALL || fault == FAULT_BLACK_HOLE ||
-           fault == FAULT_CORE_PAUSES;
+           fault == FAULT_CORE_PAUSES || fault == FAULT_CONN_FADES;
+}
+
+static void draw_slow_faults(void)
+{
+    world->fault_rates[FAULT_CONN_SLOW] = draw_scale(0.02, 0.3);
+    world->fault_rates[FAULT_CONN_FADES] = draw_scale(0.0002, 0.01);
+    world->fault_rates[FAULT_COMPLETE_SLOW] = 0.4;
+}
+
+static void draw_racy_faults(void)
+{
+    world->fault_rates[FAULT_COPY_LATE] = draw_scale(0.2, 0.7);
+    world->fault_rates[FAULT_COPY_ALTERED] = 0.7;
 }
 
 static void draw_faults(void)
@@ -99,13 +110,21 @@ static bool has_fault(enum fault fault)
 
 /* ── the machine and the server ─────────────────────────────────────────────────────────────── */
 
+/* Many alike, and parts, so that there is something to be compared with. */
+static void conf_for_likes(struct conf *conf)
+{
+    conf->multipart_threshold_bytes = conf->part_bytes = PART_BYTES_MIN;
+    conf->attempts_max = (uint32_t)world_between(3, 6);
+    conf->connections_max = (uint32_t)world_between(6, 16);
+}
+
 static void draw_conf(void)
 {
     struct conf *conf = &scenario.conf;
     char why[TARGET_WHY_BYTES];
     conf_init(conf);
     conf->log.level_max = LOG_DEBUG;
-    conf->recursive = is_tree();
+    conf->recursive = scenario_is_tree();
     conf->keep_mtime = world_chance(0.8);
     conf->checksum = (enum checksum_kind)world_below(CHECKSUM_KINDS);
     conf->content_md5 = (enum conf_md5)world_below(3);
@@ -124,13 +143,14 @@ static void draw_conf(void)
     conf->connect_timeout_ns = world_between(1, 10) * NS_PER_S;
     conf->reply_timeout_ns = world_between(2, 30) * NS_PER_S;
     conf->stall_timeout_ns = world_between(2, 20) * NS_PER_S;
-    snprintf(scenario.creds.access_key, sizeof scenario.creds.access_key, "access");
-    snprintf(scenario.creds.secret_key, sizeof scenario.creds.secret_key, "secret");
+    if (scenario.slow || scenario.racy) conf_for_likes(conf);
+    snprintf(creds.access_key, sizeof creds.access_key, "access");
+    snprintf(creds.secret_key, sizeof creds.secret_key, "secret");
     struct endpoint_options options = {.url = "http://s3.sim:9000",
                                        .region = "us-east-1",
                                        .addressing = ADDRESSING_PATH,
                                        .sign = world_chance(0.7),
-                                       .creds = &scenario.creds};
+                                       .creds = &creds};
     if (!options.sign) options.creds = NULL;
     if (world_chance(0.3)) options.url = "http://10.0.0.1:9000";
     conf->endpoint_count = 1;
@@ -158,6 +178,7 @@ static void draw_net(void)
         options.outage_until_ns = options.outage_from_ns + (uint64_t)draw_scale(1e8, 60e9);
         world->fault_counts[FAULT_OUTAGE]++;
     }
+    life.net = options;
     net_open_world(&options);
 }
 
@@ -178,28 +199,17 @@ static void draw_server(void)
 static void draw_items(void)
 {
     uint64_t count = 1, bytes_max = 40 * MIB;
-    uint64_t large_chance = is_tree() ? 10 : 2; /* one in so many */
-    if (is_tree()) count = world_chance(0.05) ? 200 : (uint64_t)draw_scale(1, 40);
-    if (is_tree()) bytes_max = 24 * MIB;
+    uint64_t large_chance = scenario_is_tree() ? 10 : 2; /* one in so many */
+    if (scenario_is_tree()) count = world_chance(0.05) ? 200 : (uint64_t)draw_scale(1, 40);
+    if (scenario_is_tree()) bytes_max = 24 * MIB;
+    if (scenario.slow) count = world_between(40, 150);
+    if (scenario.slow || scenario.racy) large_chance = 5;
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t bytes = items_draw_size(world_below(large_chance) == 0);
+        bool large = world_below(large_chance) == 0 || (scenario.racy && i < 2);
+        uint64_t bytes = items_draw_size(large);
         if (items_world()->bytes + bytes > bytes_max) bytes = world_below(1000);
         items_add(bytes);
     }
-}
-
-static const char *path_of(const char *folder, const struct item *item)
-{
-    static char path[PATH_BYTES_MAX];
-    snprintf(path, sizeof path, "%s/%s", folder, item->name);
-    return path;
-}
-
-static const char *key_of(const struct item *item)
-{
-    static char key[ITEM_NAME_MAX + 8];
-    snprintf(key, sizeof key, PREFIX "%s", item->name);
-    return key;
 }
 
 static void put_folder_above(const char *path)
@@ -213,7 +223,7 @@ static void put_folder_above(const char *path)
 static void put_source_file(const struct item *item)
 {
     const struct blob *state = item->states[item->state_count - 1];
-    const char *path = path_of(SOURCE, item);
+    const char *path = item_path(SCENARIO_SOURCE, item);
     put_folder_above(path);
     disk_put(path, state->data, state->bytes, item->mtime_ns);
 }
@@ -221,7 +231,7 @@ static void put_source_file(const struct item *item)
 /* As a PUT would have left it, or an upload in parts. */
 static void put_source_object(struct item *item, struct blob *state)
 {
-    struct store_object *object = store_put(key_of(item), blob_hold(state));
+    struct store_object *object = store_put(item_key(item), blob_hold(state));
     enum checksum_kind kind = (enum checksum_kind)world_below(CHECKSUM_KINDS);
     if (world_chance(0.7))
         snprintf(object->mtime, sizeof object->mtime, "%lld.%09lld",
@@ -252,14 +262,14 @@ static void put_source_object(struct item *item, struct blob *state)
 /* Something has the target's name already. */
 static void put_before(struct item *item)
 {
-    if (is_pipe() && !is_upload()) return;
+    if (scenario_is_pipe() && !scenario_is_upload()) return;
     if (!world_chance(0.2)) return;
     item->before = items_content(world_below(100 * KIB));
-    if (is_upload()) {
-        store_put(key_of(item), blob_hold(item->before));
+    if (scenario_is_upload()) {
+        store_put(item_key(item), blob_hold(item->before));
         return;
     }
-    const char *path = path_of(TARGET, item);
+    const char *path = item_path(SCENARIO_TARGET, item);
     put_folder_above(path);
     disk_put(path, item->before->data, item->before->bytes, item->mtime_ns);
 }
@@ -267,12 +277,12 @@ static void put_before(struct item *item)
 static void put_items(void)
 {
     struct items *items = items_world();
-    disk_put_folder(SOURCE);
+    disk_put_folder(SCENARIO_SOURCE);
     for (uint32_t i = 0; i < items->count; i++) {
         struct item *item = &items->all[i];
         put_before(item);
         if (scenario.kind == UP_PIPE) continue;
-        if (is_upload())
+        if (scenario_is_upload())
             put_source_file(item);
         else
             put_source_object(item, item->states[0]);
@@ -283,14 +293,14 @@ static void put_items(void)
 
 struct store_object *scenario_change_object(struct store_object *object)
 {
-    struct item *item = items_find(object->key + strlen(PREFIX));
+    struct item *item = items_find(object->key + strlen(SCENARIO_PREFIX));
     if (item->stuck) return object;
     struct blob *state =
         items_content(world_chance(0.5) ? object->blob->bytes : world_below(100 * KIB));
     items_add_state(item, state);
     world_say("object %s changes", item->name);
     put_source_object(item, state);
-    return store_find(key_of(item));
+    return store_find(item_key(item));
 }
 
 static struct blob *draw_changed(const struct blob *now)
@@ -310,7 +320,7 @@ static void change_on_event(struct event *event)
 {
     struct file_change *change = container_of(event, struct file_change, event);
     struct item *item = &items_world()->all[change->item];
-    const char *path = path_of(SOURCE, item);
+    const char *path = item_path(SCENARIO_SOURCE, item);
     int64_t now_ns = (int64_t)(world->now_ns + world->wall_offset_ns);
     if (!world->faulty || item->stuck || item->gone) return;
     world->fault_counts[FAULT_FILE_CHANGES]++;
@@ -331,7 +341,7 @@ static void draw_changes(void)
     if (scenario.kind > UP_FILE || !has_fault(FAULT_FILE_CHANGES)) return;
     uint64_t count = world_between(1, CHANGES_MAX);
     for (uint64_t i = 0; i < count; i++) {
-        struct file_change *change = &scenario.changes[i];
+        struct file_change *change = &changes[i];
         event_init(&change->event, change_on_event);
         change->item = (uint32_t)world_below(items_world()->count);
         event_start(&change->event, world->now_ns + (uint64_t)draw_scale(1e5, 20e9));
@@ -341,18 +351,18 @@ static void draw_changes(void)
 static void interrupt_on_event(struct event *event)
 {
     (void)event;
-    if (!scenario.run) return;
-    scenario.interrupted_ns = world->now_ns;
+    if (!life.run) return;
+    life.interrupted_ns = world->now_ns;
     world->fault_counts[FAULT_INTERRUPT]++;
     world_note("interrupt", 0, 0);
-    run_interrupt(scenario.run);
+    run_interrupt(life.run);
 }
 
 /* ── what the fakes tell ────────────────────────────────────────────────────────────────────── */
 
 void scenario_on_found(const char *path, enum err err)
 {
-    struct item *item = items_find(path + strlen(SOURCE "/"));
+    struct item *item = items_find(path + strlen(SCENARIO_SOURCE "/"));
     CHECK(item);
     (void)err;
     item->found = true;
@@ -360,7 +370,7 @@ void scenario_on_found(const char *path, enum err err)
 
 void scenario_on_listed(const char *key)
 {
-    struct item *item = items_find(key + strlen(PREFIX));
+    struct item *item = items_find(key + strlen(SCENARIO_PREFIX));
     CHECK(item);
     item->found = true;
 }
@@ -369,172 +379,25 @@ void scenario_on_listed(const char *key)
 void scenario_on_line(enum log_level level, const char *text)
 {
     char name[PATH_BYTES_MAX];
-    const char *arrow = strstr(text, is_upload() ? " -> s3://" : " <- s3://");
+    if (strstr(text, "next to nothing moved")) scenario.stalls++;
+    const char *arrow = strstr(text, scenario_is_upload() ? " -> s3://" : " <- s3://");
     if (level != LOG_DETAIL || !arrow) return;
     scenario.done_lines++;
     snprintf(name, sizeof name, "%.*s", (int)(arrow - text), text);
     const char *relative = name;
-    if (strncmp(name, SOURCE "/", strlen(SOURCE "/")) == 0) relative += strlen(SOURCE "/");
-    struct item *item = is_tree() ? items_find(relative) : &items_world()->all[0];
+    if (strncmp(name, SCENARIO_SOURCE "/", strlen(SCENARIO_SOURCE "/")) == 0)
+        relative += strlen(SCENARIO_SOURCE "/");
+    struct item *item = scenario_is_tree() ? items_find(relative) : &items_world()->all[0];
     if (!item) world_broken("an unknown object is done: %s", text);
     if (item->done) world_broken("done twice: %s", text);
-    item->done = true;
+    item->done = item->ever_done = true;
 }
 
 void scenario_on_round(void)
 {
-    if (world->now_ns - scenario.started_ns > scenario.limit_ns)
-        world_broken("the run does not end");
-    if (scenario.interrupted_ns && world->now_ns - scenario.interrupted_ns > INTERRUPT_NS_MAX)
+    if (world->now_ns - life.started_ns > life.limit_ns) world_broken("the run does not end");
+    if (life.interrupted_ns && world->now_ns - life.interrupted_ns > INTERRUPT_NS_MAX)
         world_broken("the run goes on after an interrupt");
-}
-
-/* ── what must be true ──────────────────────────────────────────────────────────────────────── */
-
-static void check_upload(const struct item *item)
-{
-    const struct store_object *object = store_find(key_of(item));
-    const struct blob *blob = object ? object->blob : NULL;
-    if (!blob) {
-        if (item->done) world_broken("%s is done and not there", item->name);
-        if (item->before) world_broken("%s went away", item->name);
-        return;
-    }
-    if (items_had_state(item, blob->data, blob->bytes)) return;
-    if (!item->done && items_is_before(item, blob->data, blob->bytes)) return;
-    world_broken("%s was altered on its way up (%llu bytes)", item->name,
-                 (unsigned long long)blob->bytes);
-}
-
-static const struct disk_node *target_file(const struct item *item)
-{
-    const char *name = strrchr(item->name, '/');
-    static char path[PATH_BYTES_MAX];
-    if (scenario.kind == DOWN_TREE) return disk_find(path_of(TARGET, item));
-    snprintf(path, sizeof path, TARGET "/%s", name ? name + 1 : item->name);
-    return disk_find(path);
-}
-
-static void check_download(const struct item *item)
-{
-    const struct disk_node *node = target_file(item);
-    if (!node) {
-        if (item->done) world_broken("%s is done and not there", item->name);
-        return;
-    }
-    bool same = items_had_state(item, node->data, node->bytes);
-    if (!same && !(!item->done && items_is_before(item, node->data, node->bytes)))
-        world_broken("%s was altered on its way down (%llu bytes)", item->name,
-                     (unsigned long long)node->bytes);
-    if (item->done && (node->mode & 0777) != 0644) world_broken("%s: mode", item->name);
-    const struct store_object *object = store_find(key_of(item));
-    bool dated = item->done && object->mtime[0] && object->version_count == 1;
-    if (dated && scenario.conf.keep_mtime && node->mtime_ns != item->mtime_ns)
-        world_broken("%s has another modification time", item->name);
-}
-
-static void check_pipe_download(const struct item *item)
-{
-    const struct pipe_end *out = &pipe_world()->out;
-    if (item->done && !items_had_state(item, out->data, out->bytes))
-        world_broken("%s was altered on its way through", item->name);
-    for (uint32_t s = 0; s < item->state_count; s++) {
-        const struct blob *state = item->states[s];
-        if (out->bytes <= state->bytes && memcmp(out->data, state->data, out->bytes) == 0) return;
-    }
-    if (out->bytes) world_broken("%s: what came out is no beginning of it", item->name);
-}
-
-static uint32_t count_temps(void)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < disk_count(); i++)
-        if (strstr(disk_name(i)->path, TEMP_MARK)) count++;
-    return count;
-}
-
-static uint64_t network_faults(void)
-{
-    static const enum fault faults[] = {FAULT_NO_DESCRIPTOR, FAULT_NAME_FAILS,    FAULT_REFUSED,
-                                        FAULT_UNREACHABLE,   FAULT_CONNECT_HANGS, FAULT_RESET,
-                                        FAULT_STALL,         FAULT_BLACK_HOLE,    FAULT_OUTAGE,
-                                        FAULT_REPLY_SLOW,    FAULT_REPLY_CUT,     FAULT_REPLY_LOST};
-    uint64_t count = 0;
-    for (size_t i = 0; i < ARRAY_COUNT(faults); i++)
-        count += world->fault_counts[faults[i]];
-    return count;
-}
-
-static bool drew_faults(void)
-{
-    for (int i = 0; i < FAULT_COUNT; i++)
-        if (world->fault_counts[i]) return true;
-    return false;
-}
-
-/* An upload may stay where its end could not be had, or its beginning was not heard of. */
-static void check_leftovers(void)
-{
-    const struct store *store = store_world();
-    for (uint32_t i = 0; i < store->upload_count; i++) {
-        const struct store_upload *upload = &store->uploads[i];
-        bool excused = upload->reply_lost || upload->abort_fails || network_faults();
-        if (!excused || !drew_faults())
-            world_broken("upload %s of %s was left behind", upload->id, upload->key);
-    }
-    if (count_temps() > world->fault_counts[FAULT_UNLINK_FAILS])
-        world_broken("%u temporary files were left behind", count_temps());
-    if (table_open_count() > 0) world_broken("%u descriptors are open", table_open_count());
-}
-
-static void check_numbers(void)
-{
-    const struct run_result *result = &scenario.result;
-    const struct run_numbers *n = &result->numbers;
-    uint64_t found = 0;
-    for (uint32_t i = 0; i < items_world()->count; i++)
-        found += items_world()->all[i].found;
-    if (!is_tree()) found = 1;
-    world_say("found %llu done %llu skipped %llu failed %llu, err %d: %s",
-              (unsigned long long)n->found, (unsigned long long)n->done,
-              (unsigned long long)n->skipped, (unsigned long long)n->failed, (int)result->err,
-              result->why);
-    if (n->done != scenario.done_lines) world_broken("done counts differ");
-    if (result->err) return;
-    if (n->found != n->done + n->skipped + n->failed)
-        world_broken("found %llu ≠ done %llu + skipped %llu + failed %llu",
-                     (unsigned long long)n->found, (unsigned long long)n->done,
-                     (unsigned long long)n->skipped, (unsigned long long)n->failed);
-    if (n->found != found)
-        world_broken("%llu of %llu were taken", (unsigned long long)n->found,
-                     (unsigned long long)found);
-}
-
-static void check_items(void)
-{
-    for (uint32_t i = 0; i < items_world()->count; i++) {
-        const struct item *item = &items_world()->all[i];
-        if (is_upload())
-            check_upload(item);
-        else if (is_pipe())
-            check_pipe_download(item);
-        else
-            check_download(item);
-    }
-}
-
-/* Of a run without faults: all that is there was moved, as it is now. */
-static void check_all_done(void)
-{
-    const struct run_result *result = &scenario.result;
-    if (result->err)
-        world_broken("without faults: %s (%s)", result->why, err_sentence(result->err));
-    if (result->numbers.failed) world_broken("without faults an object failed");
-    for (uint32_t i = 0; i < items_world()->count; i++) {
-        struct item *item = &items_world()->all[i];
-        if (item->gone) continue;
-        if (!item->done) world_broken("without faults %s was not done", item->name);
-    }
 }
 
 /* ── running ────────────────────────────────────────────────────────────────────────────────── */
@@ -544,20 +407,21 @@ static void format_place(struct run_place *place, bool local)
     struct item *first = &items_world()->all[0];
     static char path[2][PATH_BYTES_MAX];
     char *text = path[place->side == RUN_LOCAL];
-    const char *folder = is_upload() ? SOURCE : TARGET;
+    const char *folder = scenario_is_upload() ? SCENARIO_SOURCE : SCENARIO_TARGET;
     place->side = local ? RUN_LOCAL : RUN_S3;
     if (!local) {
         snprintf(place->uri.bucket, sizeof place->uri.bucket, STORE_BUCKET);
-        snprintf(place->uri.key, sizeof place->uri.key, "%s", is_tree() ? PREFIX : key_of(first));
+        snprintf(place->uri.key, sizeof place->uri.key, "%s",
+                 scenario_is_tree() ? SCENARIO_PREFIX : item_key(first));
         place->uri.key_bytes = strlen(place->uri.key);
         return;
     }
-    if (is_pipe())
+    if (scenario_is_pipe())
         snprintf(text, PATH_BYTES_MAX, "-");
-    else if (is_tree())
+    else if (scenario_is_tree())
         snprintf(text, PATH_BYTES_MAX, "%s", folder);
-    else if (is_upload())
-        snprintf(text, PATH_BYTES_MAX, "%s", path_of(SOURCE, first));
+    else if (scenario_is_upload())
+        snprintf(text, PATH_BYTES_MAX, "%s", item_path(SCENARIO_SOURCE, first));
     else
         snprintf(text, PATH_BYTES_MAX, "%s/", folder);
     place->path = text;
@@ -570,7 +434,7 @@ static void prepare(void)
     scenario.done_lines = 0;
     for (uint32_t i = 0; i < items_world()->count; i++)
         items_world()->all[i].found = items_world()->all[i].done = false;
-    if (!is_upload()) disk_put_folder(TARGET);
+    if (!scenario_is_upload()) disk_put_folder(SCENARIO_TARGET);
     pipe_close_world();
     if (scenario.kind != UP_PIPE) return;
     pipes->in.data = malloc(state->bytes + 1);
@@ -579,26 +443,45 @@ static void prepare(void)
     pipes->in.bytes = state->bytes;
 }
 
-static void run_once(void)
+/* The job in the journal, and the run. False: the process was ended in the midst of it. */
+static bool open_run(struct job *job, const struct run_place *source,
+                     const struct run_place *target)
 {
-    struct run_place source = {.endpoint = 0}, target = {.endpoint = 0};
-    char why[512] = "";
-    prepare();
-    format_place(&source, is_upload());
-    format_place(&target, !is_upload());
-    scenario.conf.seed = rand_u64(&world->rand); /* names of temporary files differ */
-    scenario.started_ns = world->now_ns;
-    scenario.limit_ns = world->faulty ? FAULTY_NS_MAX : FAULTLESS_NS_MAX;
-    enum err err = run_open(&scenario.run, &scenario.conf, &source, &target, NULL, why);
-    if (err) world_broken("the run does not open: %s", why);
-    if (run_start(scenario.run)) world_broken("the run does not start");
-    run_wait(scenario.run, &scenario.result);
-    run_close(scenario.run);
-    scenario.run = NULL;
-    world_note("run", scenario.result.numbers.done, scenario.result.err);
+    struct conf *conf = &scenario.conf;
+    struct run_result *result = &scenario.result;
+    memset(job, 0, sizeof *job);
+    memset(result, 0, sizeof *result);
+    if (scenario.settings)
+        result->err = job_open(job, scenario.settings, conf, source, target, result->why);
+    if (cut_is_over()) return false;
+    if (result->err) world_broken("the journal does not open: %s", result->why);
+    result->err =
+        run_open(&life.run, conf, source, target, job->keep.db ? &job->keep : NULL, result->why);
+    if (cut_is_over()) return false;
+    if (result->err && !vfs_failed()) world_broken("the run does not open: %s", result->why);
+    return true;
 }
 
-/* What is still on its way comes to its end before the next run. */
+/* False: the process was ended, and all of it is left as it is. */
+static bool run_process(void)
+{
+    static struct job job;
+    struct run_place source = {.endpoint = 0}, target = {.endpoint = 0};
+    format_place(&source, scenario_is_upload());
+    format_place(&target, !scenario_is_upload());
+    life.run = NULL;
+    if (!open_run(&job, &source, &target)) return false;
+    if (life.run) {
+        if (run_start(life.run)) world_broken("the run does not start");
+        run_wait(life.run, &scenario.result);
+        if (cut_is_over()) return false;
+        run_close(life.run);
+    }
+    if (scenario.settings) job_close(&job, &scenario.conf, &scenario.result);
+    return !cut_is_over();
+}
+
+/* What is still on its way comes to its end. */
 static void settle(void)
 {
     while (world_next_ns() != UINT64_MAX) {
@@ -607,54 +490,133 @@ static void settle(void)
     }
 }
 
+static bool is_all_done(void)
+{
+    for (uint32_t i = 0; i < items_world()->count; i++)
+        if (!items_world()->all[i].ever_done) return false;
+    return true;
+}
+
+static void run_life(void)
+{
+    prepare();
+    scenario.conf.seed = rand_u64(&world->rand);
+    world->life++;
+    life.started_ns = world->now_ns;
+    life.limit_ns = world->faulty ? FAULTY_NS_MAX : FAULTLESS_NS_MAX;
+    scenario.stalls = 0;
+    scenario.moved_before = server_moved_bytes();
+    life.interrupted_ns = 0;
+    bool by_itself = run_process();
+    life.run = NULL;
+    scenario.ended = cut_settle();
+    CHECK(by_itself == (scenario.ended == CUT_NONE));
+    world_note("run", scenario.result.numbers.done, scenario.result.err);
+    if (by_itself || world_chance(0.5)) settle();
+    if (by_itself) {
+        rules_check_run();
+        return;
+    }
+    if (is_all_done()) server_excuse(items_world()->bytes); /* and so its job may be: no resuming */
+    scenario.kills += scenario.ended == CUT_KILL;
+    scenario.power_cuts += scenario.ended == CUT_POWER;
+    rules_check_cut();
+    world_advance(world->now_ns + (uint64_t)draw_scale(1e6, 100e9)); /* somebody comes */
+}
+
 static bool is_single_and_gone(void)
 {
     return scenario.kind == UP_FILE && items_world()->all[0].gone;
 }
 
-static void check_run(void)
+/* About as long as it takes without faults. */
+static double guess_ns(void)
 {
-    check_numbers();
-    check_items();
-    check_leftovers();
-    if (!drew_faults()) check_all_done();
+    const struct items *items = items_world();
+    double bytes_ns = 1e9 * (double)items->bytes / (double)life.net.rate_bytes_per_s;
+    double turns = 4 + 2 * (double)items->count / scenario.conf.connections_max;
+    return bytes_ns + turns * (double)(4 * life.net.delay_ns + server_world()->delay_ns);
 }
 
-/* Of the run with faults. */
+/* How this process will end, if it does not come to its end before. */
+static void draw_end(void)
+{
+    enum cut_kind kind = world_chance(0.5) ? CUT_KILL : CUT_POWER;
+    bool by_journal = scenario.settings && world_chance(0.35);
+    double after_ns =
+        world_chance(0.6) ? 1.2 * guess_ns() * rand_unit(&world->rand) : draw_scale(1e5, 2e9);
+    if (by_journal)
+        cut_plan(kind, UINT64_MAX, (uint64_t)draw_scale(1, 400));
+    else
+        cut_plan(kind, world->now_ns + (uint64_t)after_ns, UINT64_MAX);
+}
+
+/* Of a process that ended by itself, with faults. */
+static void add_result(struct scenario_totals *totals)
+{
+    const struct run_numbers *n = &scenario.result.numbers;
+    if (scenario.ended) return;
+    __atomic_add_fetch(&totals->done, n->done, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->failed, n->failed, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->stopped, scenario.result.err != ERR_NONE, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->adopted_bytes, n->before_bytes, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->cut_runs, n->cuts > 0, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->cuts, n->cuts, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->cut_bytes, n->cut_bytes, __ATOMIC_RELAXED);
+}
+
 static void add_totals(struct scenario_totals *totals)
 {
-    const struct run_result *result = &scenario.result;
+    const struct server_counts *counts = server_counts();
+    const uint64_t *faults = world->fault_counts;
+    __atomic_add_fetch(&totals->slow_conns, faults[FAULT_CONN_SLOW] + faults[FAULT_CONN_FADES],
+                       __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->vain_bytes, counts->vain_bytes, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->same_address, counts->same_address, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->other_address, counts->other_address, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->race_runs, counts->races > 0, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->races, counts->races, __ATOMIC_RELAXED);
     for (int i = 0; i < FAULT_COUNT; i++)
         __atomic_add_fetch(&totals->faults[i], world->fault_counts[i], __ATOMIC_RELAXED);
-    __atomic_add_fetch(&totals->done, result->numbers.done, __ATOMIC_RELAXED);
-    __atomic_add_fetch(&totals->failed, result->numbers.failed, __ATOMIC_RELAXED);
-    __atomic_add_fetch(&totals->stopped, result->err != ERR_NONE, __ATOMIC_RELAXED);
     __atomic_add_fetch(&totals->kinds[scenario.kind], 1, __ATOMIC_RELAXED);
-    __atomic_add_fetch(&totals->virtual_ns, world->now_ns - scenario.started_ns, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->kills, scenario.kills, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->power_cuts, scenario.power_cuts, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->virtual_ns, world->now_ns - WORLD_BEGIN_NS, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->requests, server_requests(), __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->moved_bytes, items_world()->bytes, __ATOMIC_RELAXED);
 }
 
-static void phases(struct scenario_totals *totals)
+/* True: nothing went wrong, and so there is nothing left to do. */
+static bool live_with_faults(struct scenario_totals *totals)
+{
+    uint64_t lives = scenario.faulty_lives ? world_between(1, 3) : 1;
+    draw_changes();
+    event_init(&life.interrupt, interrupt_on_event);
+    if (has_fault(FAULT_INTERRUPT))
+        event_start(&life.interrupt, world->now_ns + (uint64_t)draw_scale(1e5, 20e9));
+    for (uint64_t i = 0; i < lives; i++) {
+        if (scenario.faulty_lives) draw_end();
+        run_life();
+        add_result(totals);
+        if (!scenario.ended && !rules_drew_faults()) return true;
+    }
+    return false;
+}
+
+static void live(struct scenario_totals *totals)
 {
     world->faulty = true;
-    draw_changes();
-    event_init(&scenario.interrupt, interrupt_on_event);
-    if (has_fault(FAULT_INTERRUPT))
-        event_start(&scenario.interrupt, world->now_ns + (uint64_t)draw_scale(1e5, 20e9));
-    run_once();
-    add_totals(totals);
-    settle();
-    check_run();
-    scenario.interrupted_ns = 0;
-    scenario.uploads_before = store_world()->upload_count;
-    scenario.temps_before = count_temps();
+    bool over = live_with_faults(totals);
+    event_cancel(&life.interrupt);
     world->faulty = false;
-    if (is_single_and_gone()) return;
-    run_once();
-    settle();
-    check_run();
-    check_all_done();
+    if (over || is_single_and_gone()) return;
+    scenario.uploads_before = store_world()->upload_count;
+    scenario.temps_before = rules_temps();
+    run_life();
+    add_result(totals);
+    rules_check_last();
     if (store_world()->upload_count > scenario.uploads_before) world_broken("an upload was left");
-    if (count_temps() > scenario.temps_before) world_broken("a temporary file was left");
+    if (rules_temps() > scenario.temps_before) world_broken("a temporary file was left");
 }
 
 const char *scenario_kind_name(uint32_t kind)
@@ -662,16 +624,40 @@ const char *scenario_kind_name(uint32_t kind)
     return kind < SCENARIO_KINDS ? kind_names[kind] : NULL;
 }
 
-void scenario_run(const struct scenario_options *options, struct scenario_totals *totals)
+static void draw_scenario(const struct scenario_options *options)
 {
+    static struct settings settings = {.resume = true};
     memset(&scenario, 0, sizeof scenario);
+    memset(&life, 0, sizeof life);
     scenario.kind =
         (enum scenario_kind)(world_chance(0.7) ? (world_chance(0.5) ? UP_TREE : DOWN_TREE)
                                                : world_below(SCENARIO_KINDS));
+    scenario.settings = world_chance(0.8) ? &settings : NULL;
+    scenario.faulty_lives = !options->quiet && world_chance(0.5);
+    scenario.pure = options->quiet || (scenario.faulty_lives && world_chance(0.5));
     world->faulty = true;
-    if (!options->quiet) draw_faults();
+    bool alone = !options->quiet && !scenario.faulty_lives;
+    scenario.slow = alone && world_chance(0.15);
+    scenario.racy = alone && !scenario.slow && world_chance(0.25);
+    if (scenario.slow) scenario.kind = world_chance(0.6) ? UP_TREE : DOWN_TREE;
+    if (scenario.racy) scenario.kind = world_chance(0.5) ? UP_TREE : UP_FILE;
+    if (scenario.slow)
+        draw_slow_faults();
+    else if (scenario.racy)
+        draw_racy_faults();
+    else if (!scenario.pure)
+        draw_faults();
     world_say("%s", kind_names[scenario.kind]);
+}
+
+void scenario_run(const struct scenario_options *options, struct scenario_totals *totals)
+{
+    setenv("XDG_STATE_HOME", SCENARIO_STATE, 1);
+    draw_scenario(options);
     disk_open_world();
+    vfs_open_world();
+    cut_open_world();
+    disk_put_folder(SCENARIO_STATE);
     disk_world()->no_direct = world_chance(0.2);
     disk_world()->direct_align = world_chance(0.7) ? 512 : 4096;
     draw_conf();
@@ -679,13 +665,13 @@ void scenario_run(const struct scenario_options *options, struct scenario_totals
     draw_server();
     draw_items();
     put_items();
-    phases(totals);
-    __atomic_add_fetch(&totals->requests, server_requests(), __ATOMIC_RELAXED);
-    __atomic_add_fetch(&totals->moved_bytes, items_world()->bytes, __ATOMIC_RELAXED);
+    live(totals);
+    add_totals(totals);
     net_close_world();
     server_close_world();
     pipe_close_world();
     items_close_world();
+    vfs_close_world();
     disk_close_world();
     table_reset();
 }

@@ -1,19 +1,24 @@
-/* scenario: what a seed does, and what must be true afterwards.
+/* scenario: what a seed does.
  *
- * Draws the files, objects, options, network, server and faults; runs a copy with the faults
- * (safety), then what is left without them (liveness), and looks after each run at both sides:
- *
- *   safety    an object is one state that its file had, or what was there before; a file is one
- *             version of its object, or what was there before; what was reported done is there; no
- *             temporary file, no upload, no descriptor, no op is left, unless its removal failed;
- *             found = done + skipped + failed
- *   liveness  the second run does all of it, soon */
+ * Draws the files, objects, options, network, server and faults; and lives: processes that run the
+ * same command one after the other, each on what the one before has left. Those with faults end by
+ * themselves, by kill -9, or with a power cut (cut.h); the last one runs without faults to its end.
+ * rules.h has what must be true after each. */
 #ifndef TESTS_SIM_SCENARIO_H
 #define TESTS_SIM_SCENARIO_H
 
-#include "core/err.h"
 #include "core/log.h"
+#include "s3/run.h"
+#include "tests/sim/cut.h"
 #include "tests/sim/store.h"
+#include "tools/settings.h"
+
+#define SCENARIO_SOURCE "/src"
+#define SCENARIO_TARGET "/dst"
+#define SCENARIO_PREFIX "p/"
+#define SCENARIO_STATE  "/state" /* where the journal is: XDG_STATE_HOME */
+
+enum scenario_kind { UP_TREE, UP_FILE, UP_PIPE, DOWN_TREE, DOWN_OBJECT, DOWN_PIPE, SCENARIO_KINDS };
 
 struct scenario_options {
     bool quiet; /* draws no faults at all */
@@ -23,11 +28,35 @@ struct scenario_totals { /* of all seeds, to see that the simulation does what i
     uint64_t faults[64];
     uint64_t done, failed, stopped; /* in runs with faults: objects, objects, runs */
     uint64_t moved_bytes, requests, virtual_ns, kinds[8];
+    uint64_t kills, power_cuts; /* processes that ended so */
+    uint64_t adopted_bytes;     /* what later processes did not move again */
+    uint64_t slow_conns, cut_runs, cuts, cut_bytes, vain_bytes; /* runs with cuts; of all */
+    uint64_t same_address, other_address, race_runs, races;
 };
 
+struct scenario {
+    enum scenario_kind kind;
+    struct conf conf;
+    struct run_result result;  /* of the last process that ended by itself */
+    struct settings *settings; /* NULL: without a journal */
+    bool pure;                 /* nothing goes wrong but the ends of processes */
+    bool slow;                 /* … but that connections are slow: is only that cut? */
+    bool racy;                 /* … but that copies of parts come late */
+    bool faulty_lives;         /* ends of processes were drawn */
+    enum cut_kind ended;       /* how the last process ended; CUT_NONE: by itself */
+    uint32_t kills, power_cuts, done_lines;
+    uint32_t stalls;                       /* cut by the process for moving next to nothing */
+    uint64_t moved_before;                 /* bytes, by the processes before */
+    uint32_t uploads_before, temps_before; /* of the last process */
+};
+
+const struct scenario *scenario_world(void);
 /* The whole life of a seed; a broken rule ends the process. */
 void scenario_run(const struct scenario_options *options, struct scenario_totals *totals);
 const char *scenario_kind_name(uint32_t kind); /* NULL: there is no such */
+bool scenario_is_upload(void);
+bool scenario_is_tree(void);
+bool scenario_is_pipe(void);
 
 /* told by the fakes */
 void scenario_on_found(const char *path, enum err err);

@@ -16,23 +16,37 @@ struct server_conn {
     struct server_request request;
     uint32_t head_count;
     uint64_t body_at, cut_at; /* cut_at: the connection breaks within the body there */
+    uint64_t whole_ns;        /* when all of the request was there */
     struct event event;
     struct server_reply reply;
-    char created[24]; /* the upload that its last answer told of; perhaps nobody read it */
-    bool acted;
+    char created[24];     /* the upload that its last answer told of; perhaps nobody read it */
+    uint64_t moved_bytes; /* by the last request: the next one shows that the client knows */
+    uint32_t life;        /* of the client */
+    bool acted, killed;
+};
+
+/* The journal's linger, and a write and a turn of the cores. */
+#define LAG_NS    (300 * NS_PER_MS)
+#define KNOWN_MAX 4096u
+
+struct known { /* bytes that the client knows to be moved, since then */
+    uint64_t at_ns, bytes;
 };
 
 static struct {
     struct server_options options;
-    uint64_t requests;
+    uint64_t requests, moved_bytes, excused_bytes;
+    struct server_counts counts;
+    struct known known[KNOWN_MAX]; /* a ring, the newest ones */
+    uint64_t known_count;
 } server;
 
 static void on_event(struct event *event);
 
 void server_open_world(const struct server_options *options)
 {
+    memset(&server, 0, sizeof server);
     server.options = *options;
-    server.requests = 0;
     proof_open();
 }
 
@@ -49,6 +63,57 @@ const struct server_options *server_world(void)
 uint64_t server_requests(void)
 {
     return server.requests;
+}
+
+/* ── what is moved twice ────────────────────────────────────────────────────────────────────── */
+
+uint64_t server_moved_bytes(void)
+{
+    return server.moved_bytes;
+}
+
+uint64_t server_excused_bytes(void)
+{
+    return server.excused_bytes;
+}
+
+void server_excuse(uint64_t bytes)
+{
+    server.excused_bytes += bytes;
+}
+
+void server_note_cut(void)
+{
+    uint64_t count = min_u64(server.known_count, KNOWN_MAX);
+    for (uint64_t i = 0; i < count; i++)
+        if (server.known[i].at_ns + LAG_NS >= world->now_ns)
+            server.excused_bytes += server.known[i].bytes;
+    server.known_count = 0;
+}
+
+static void note_known(struct server_conn *sc)
+{
+    if (sc->moved_bytes == 0 || sc->killed) return;
+    server.known[server.known_count++ % KNOWN_MAX] = (struct known){world->now_ns, sc->moved_bytes};
+    sc->moved_bytes = 0;
+}
+
+/* A part or an object that was taken, or one that is given. */
+static void note_moved(struct server_conn *sc)
+{
+    const char *method = sc->request.method;
+    bool put = strcmp(method, "PUT") == 0, get = strcmp(method, "GET") == 0 && sc->reply.body;
+    if (sc->reply.status / 100 != 2 || (!put && !get)) return;
+    sc->moved_bytes = put ? sc->request.body_bytes : sc->reply.bytes;
+    server.moved_bytes += sc->moved_bytes;
+    if (sc->killed) server.excused_bytes += sc->moved_bytes;
+}
+
+void server_on_kill(struct net_conn *conn)
+{
+    struct server_conn *sc = *net_server_state(conn);
+    server.excused_bytes += sc->moved_bytes;
+    sc->killed = true;
 }
 
 /* ── texts ──────────────────────────────────────────────────────────────────────────────────── */
@@ -189,6 +254,7 @@ void server_on_open(struct net_conn *conn)
     struct server_conn *sc = calloc(1, sizeof *sc);
     CHECK(sc);
     sc->net = conn;
+    sc->life = world->life;
     sc->reply.status = 200;
     event_init(&sc->event, on_event);
     *net_server_state(conn) = sc;
@@ -223,14 +289,48 @@ static void note_lost(const char *created)
 void server_on_dead(struct net_conn *conn)
 {
     struct server_conn *sc = *net_server_state(conn);
-    note_lost(sc->created);
+    note_known(sc);
+    if (!sc->killed) note_lost(sc->created);
     *net_server_state(conn) = NULL;
     sc->net = NULL;
     if (sc->state != SERVER_BUSY) conn_free(sc);
 }
 
-void server_on_end(struct net_conn *conn)
+static bool is_completion(const struct server_request *request)
 {
+    return strcmp(request->method, "POST") == 0 && server_query(request, "uploadId");
+}
+
+const struct server_counts *server_counts(void)
+{
+    return &server.counts;
+}
+
+/* Patience begins when the client has sent, which may be a good while before it is here. */
+static void note_left(struct server_conn *sc)
+{
+    struct server_request *request = &sc->request;
+    uint64_t waited_ns = world->now_ns - sc->whole_ns;
+    if (sc->state != SERVER_BODY && sc->state != SERVER_BUSY) return;
+    bool early = sc->state == SERVER_BUSY && waited_ns < server.options.patience_ns / 2;
+    server.counts.vain_bytes += sc->state == SERVER_BODY ? sc->body_at : request->body_bytes;
+    if (is_completion(request) && early && !net_server_is_slow(sc->net))
+        server.counts.completions_cut++;
+    struct store_part *part = actions_part(request);
+    if (!part) return;
+    if (net_address_count() > 1) part->left_address = net_server_address(sc->net) + 1;
+    if (sc->state != SERVER_BUSY) return;
+    if (world_fault(FAULT_COPY_LATE)) { /* about when the next copy comes */
+        event_cancel(&sc->event);
+        event_start(&sc->event, world->now_ns + (1ull << world_between(20, 33)));
+    }
+    if (part->listed_ns < net_server_closed_ns(sc->net)) part->doubtful = true;
+}
+
+void server_on_left(struct net_conn *conn)
+{
+    struct server_conn *sc = *net_server_state(conn);
+    if (!sc->killed) note_left(sc);
     server_on_dead(conn);
 }
 
@@ -375,7 +475,7 @@ static void answer(struct server_conn *sc)
 {
     world_note("reply", (uint64_t)sc->reply.status, sc->reply.bytes);
     if (!sc->net) { /* nobody waits for it any more */
-        note_lost(sc->reply.created);
+        if (!sc->killed) note_lost(sc->reply.created);
         conn_free(sc);
         return;
     }
@@ -417,6 +517,8 @@ static void act(struct server_conn *sc)
     struct server_reply *reply = &sc->reply;
     const char *upload_id = server_query(&sc->request, "uploadId");
     sc->acted = true;
+    sc->request.gone = sc->net == NULL;
+    sc->request.late = sc->life != world->life;
     reply->no_body = strcmp(sc->request.method, "HEAD") == 0;
     if (!draw_refusal(reply)) {
         actions_run(&sc->request, reply);
@@ -425,6 +527,8 @@ static void act(struct server_conn *sc)
             server_error(reply, 500, "InternalError");
         }
     }
+    note_moved(sc);
+    server.counts.races += sc->request.raced;
     struct store_upload *upload = upload_id ? store_upload(upload_id) : NULL;
     if (upload && sc->request.method[0] == 'D') upload->abort_fails++;
     world_say("server: %s /%s %s -> %d", sc->request.method, sc->request.key,
@@ -454,7 +558,12 @@ static void begin_acting(struct server_conn *sc)
 {
     uint64_t delay_ns = world_below(server.options.delay_ns + 1);
     if (world_fault(FAULT_REPLY_SLOW)) delay_ns = world_below(2 * server.options.patience_ns);
+    if (is_completion(&sc->request) && world_fault(FAULT_COMPLETE_SLOW))
+        delay_ns = world_below(server.options.patience_ns * 4 / 5);
+    if (actions_part(&sc->request) && world_fault(FAULT_COPY_LATE))
+        delay_ns = 4 * server.options.patience_ns; /* less: note_left() */
     sc->state = SERVER_BUSY;
+    sc->whole_ns = world->now_ns;
     server.requests++;
     event_start(&sc->event, world->now_ns + delay_ns);
 }
@@ -479,13 +588,27 @@ static void answer_early(struct server_conn *sc)
     event_start(&sc->event, world->now_ns + world_below(NS_PER_S));
 }
 
+/* Another copy of a part whose connection the client gave up. */
+static void note_again(struct server_conn *sc)
+{
+    struct store_part *part = actions_part(&sc->request);
+    if (!part || !part->left_address) return;
+    if (part->left_address == net_server_address(sc->net) + 1)
+        server.counts.same_address++;
+    else
+        server.counts.other_address++;
+    part->left_address = 0;
+}
+
 static void on_head(struct server_conn *sc)
 {
     struct server_request *request = &sc->request;
+    note_known(sc);
     parse_head(request);
     world_note(request->method, request->body_bytes, 0);
     sc->body_at = 0;
     sc->cut_at = UINT64_MAX;
+    note_again(sc);
     if (request->body_bytes == 0) {
         begin_acting(sc);
         return;

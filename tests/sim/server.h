@@ -35,6 +35,9 @@ struct server_request {
     uint32_t query_count, header_count;
     uint64_t body_bytes;
     struct blob *body; /* NULL: none */
+    bool gone;         /* nobody waits for the answer any more */
+    bool late;         /* its process is not the present one */
+    bool raced;        /* it took the place of a newer copy */
 };
 
 struct server_reply {
@@ -55,8 +58,26 @@ uint64_t server_requests(void);
 /* for the net */
 void server_on_open(struct net_conn *conn);
 void server_on_data(struct net_conn *conn, const char *data, uint32_t bytes);
-void server_on_end(struct net_conn *conn);  /* the client's FIN */
+void server_on_left(struct net_conn *conn); /* the client closed it */
 void server_on_dead(struct net_conn *conn); /* reset, or gone */
+void server_on_kill(struct net_conn *conn); /* the client's process ended; the end follows */
+
+struct server_counts {
+    uint64_t vain_bytes;      /* arrived of uploads whose client left before the answer */
+    uint64_t completions_cut; /* it left while one was under way, before its patience was over */
+    uint64_t same_address, other_address; /* where the next copy of such a part came to */
+    uint64_t races; /* a copy that was given up came behind the one that was to stay */
+};
+
+const struct server_counts *server_counts(void);
+
+/* What is moved twice: the bytes of objects that the server took or gave so far, and those that a
+ * process's end may cost: of requests under way then, or whose client may not have written down yet
+ * that they were done. */
+void server_note_cut(void);
+uint64_t server_moved_bytes(void);
+uint64_t server_excused_bytes(void);
+void server_excuse(uint64_t bytes);
 
 /* for the actions */
 const char *server_query(const struct server_request *request, const char *name); /* NULL */
@@ -69,5 +90,7 @@ char *server_decode(char *text); /* %XX → byte, in place */
 
 /* actions.c: does what is asked */
 void actions_run(struct server_request *request, struct server_reply *reply);
+/* The part that a PUT is for, as it is so far; NULL: it is for none, or of no upload. */
+struct store_part *actions_part(const struct server_request *request);
 
 #endif

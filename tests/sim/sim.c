@@ -110,6 +110,22 @@ static void wait_for_one(struct sweep *sweep)
         }
 }
 
+/* What the simulation is about must have happened. */
+static void report_ends(const struct scenario_totals *totals)
+{
+    printf("sim: %" PRIu64 " kills, %" PRIu64 " power cuts, %" PRIu64
+           " MiB not moved again by the process after\n",
+           totals->kills, totals->power_cuts, (uint64_t)(totals->adopted_bytes / MIB));
+    printf("sim: %" PRIu64 " slow connections, %" PRIu64 " cut as far behind in %" PRIu64
+           " runs, %.1f MiB of uploads in vain; then %" PRIu64 " to another address, %" PRIu64
+           " to the same\n",
+           totals->slow_conns, totals->cuts, totals->cut_runs, (double)totals->vain_bytes / MIB,
+           totals->other_address, totals->same_address);
+    printf("sim: %" PRIu64 " seeds in which a late copy of a part took the place of a newer one, "
+           "%" PRIu64 " times\n",
+           totals->race_runs, totals->races);
+}
+
 /* With V=1: what the seeds were made of. */
 static void report(const struct scenario_totals *totals)
 {
@@ -139,6 +155,7 @@ static int run_seeds(uint64_t first, uint64_t last)
         wait_for_one(&sweep);
     printf("sim: seeds %" PRIu64 "-%" PRIu64 ": %u passed, %u failed\n", first, last, sweep.passed,
            sweep.failed);
+    report_ends(sweep.totals);
     if (getenv("V")) report(sweep.totals);
     return sweep.failed ? 1 : 0;
 }

@@ -100,6 +100,7 @@ struct store_upload *store_create(const char *key)
     *upload = (struct store_upload){.key = strdup(key)};
     upload->parts = calloc(STORE_PARTS_MAX + 1, sizeof *upload->parts);
     CHECK(upload->parts);
+    upload->created_s = (int64_t)((world->now_ns + world->wall_offset_ns) / NS_PER_S);
     snprintf(upload->id, sizeof upload->id, "upload%llu", (unsigned long long)++store.serial);
     return upload;
 }

@@ -17,6 +17,9 @@ struct store_part {
     struct blob *blob; /* NULL: not there */
     char etag[48];
     char sum[PROOF_TEXT_BYTES]; /* of the upload's kind; "" none */
+    uint32_t left_address;      /* 1 + that of a copy whose client left; 0: none since the last */
+    bool doubtful; /* a whole copy came whose client did not wait for the answer, nor asked since */
+    uint64_t listed_ns;
 };
 
 struct store_object {
@@ -31,6 +34,7 @@ struct store_object {
     struct store_part *parts; /* their blobs are not kept, their sizes are */
     uint64_t *part_bytes;
     struct blob **versions; /* all that it ever was, the oldest first */
+    bool late;              /* put for a process that had ended */
     uint32_t version_count;
 };
 
@@ -41,8 +45,10 @@ struct store_upload {
     enum checksum_kind kind;
     bool composite;
     struct store_part *parts;
-    uint32_t part_max;    /* highest number so far */
+    uint32_t part_max; /* highest number so far */
+    int64_t created_s;
     bool reply_lost;      /* the client cannot know its id */
+    bool late;            /* its client's process had ended, and the next one had begun */
     uint32_t abort_fails; /* aborts that were answered with an error, or not at all */
 };
 

@@ -58,6 +58,13 @@ uint32_t table_open_count(void)
     return open_count;
 }
 
+int table_next_open(int fd)
+{
+    for (uint32_t i = fd ? (uint32_t)(fd - TABLE_FIRST) + 1 : 0; i < row_count; i++)
+        if (rows[i].kind != TABLE_FREE) return rows[i].fd;
+    return 0;
+}
+
 const char *table_path(int dir_fd)
 {
     if (dir_fd == AT_FDCWD) return "/";

@@ -25,6 +25,7 @@ struct table_row *table_row_of(int fd, enum table_kind kind);
 bool table_has(int fd); /* is it one of ours? open or not */
 void table_close(int fd);
 uint32_t table_open_count(void);
+int table_next_open(int fd);        /* the next one that is open behind `fd`, 0 at first; 0: none */
 const char *table_path(int dir_fd); /* "/" for AT_FDCWD */
 void table_reset(void);             /* between worlds */
 

@@ -33,7 +33,7 @@ void world_open(uint64_t seed, bool verbose)
     CHECK(world);
     world->seed = seed;
     world->verbose = verbose;
-    world->now_ns = 1000 * NS_PER_S;
+    world->now_ns = WORLD_BEGIN_NS;
     world->wall_offset_ns = 1790000000ull * NS_PER_S;
     world->hash = 14695981039346656037ull;
     rand_init(&world->rand, seed);

@@ -33,6 +33,7 @@
     F(CLOSE_FAILS)                                                                                 \
     F(FILE_CHANGES)                                                                                \
     F(SLOW_DISK)                                                                                   \
+    F(JOURNAL_FAILS)                                                                               \
     /* network */                                                                                  \
     F(NAME_FAILS)                                                                                  \
     F(REFUSED)                                                                                     \
@@ -42,6 +43,8 @@
     F(STALL)                                                                                       \
     F(BLACK_HOLE)                                                                                  \
     F(OUTAGE)                                                                                      \
+    F(CONN_SLOW)                                                                                   \
+    F(CONN_FADES)                                                                                  \
     /* server */                                                                                   \
     F(ERROR_500)                                                                                   \
     F(SLOW_DOWN)                                                                                   \
@@ -58,12 +61,17 @@
     F(WRONG_ECHO)                                                                                  \
     F(ERROR_IN_200)                                                                                \
     F(CLOSE_AFTER)                                                                                 \
+    F(COPY_LATE)                                                                                   \
+    F(COPY_ALTERED)                                                                                \
+    F(COMPLETE_SLOW)                                                                               \
     F(DENIED)                                                                                      \
     F(WRONG_RANGE)                                                                                 \
     F(OBJECT_CHANGES)                                                                              \
     /* machine */                                                                                  \
     F(CORE_PAUSES)                                                                                 \
     F(INTERRUPT)
+
+#define WORLD_BEGIN_NS (1000 * NS_PER_S)
 
 enum fault {
 #define FAULT(name) FAULT_##name,
@@ -84,7 +92,8 @@ struct event { /* embedded */
 struct world {
     uint64_t seed, now_ns, wall_offset_ns;
     struct rand rand;
-    bool faulty; /* phase 1; in phase 2 nothing goes wrong */
+    uint32_t life; /* which process it is: counts their starts */
+    bool faulty;   /* phase 1; in phase 2 nothing goes wrong */
     bool verbose;
     double fault_rates[FAULT_COUNT]; /* 0: this seed has it not */
     uint64_t fault_counts[FAULT_COUNT];
