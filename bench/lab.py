@@ -3,15 +3,17 @@
 
   bench/lab.py                 all of them: two hours on two cores that do nothing else
   bench/lab.py clean loss-bbr  these; what the report has of the others stays in it
+  bench/lab.py 'clean:100ms'   of that one, the cells whose name contains this
   bench/lab.py -l              their names
   --quick                      fewer cells, shorter runs: half an hour, and wider intervals
   --pairs N                    of runs, instead of 4 (quick: 3)
+  --seconds N                  of a run, instead of 20 (quick: 7)
   --markdown                   runs nothing: the last results as the table of docs/flow-control.md
   --report                     runs nothing: writes the report of the last results again
 
 Under $BUILD/lab: report.html (plots inside, no network), results.json, and runs-NAME.jsonl (a line
-a calibration, run and row). The exit code is 1 where a bar is missed for certain, 2 where something
-had no result."""
+a calibration, run and row). A bar that is missed is a result. The exit code is 1 where a program
+failed and a cell so has none; a cell whose path could not be made as asked is skipped, and says so."""
 
 import argparse
 import json
@@ -27,8 +29,8 @@ sys.path.insert(0, os.path.join(ROOT, "tests/system"))
 import core
 import harness
 import lab_report
-from lab_bench import Bench, Scale
-from lab_path import Lab, Trouble
+from lab_bench import Bench, Scale, row_text
+from lab_path import Lab, Off, Trouble
 from lab_table import EXPERIMENTS, missing
 
 FOLDER = os.path.join(harness.BUILD, "lab")
@@ -75,10 +77,25 @@ def measure(experiment, bench):
         bench.row("all", verdict="not run", note="needs " + "; ".join(absent))
         return
     for cell, function in experiment.cells(bench):
+        if bench.scale.cells not in cell:
+            continue
+        bench.cell = cell
         try:
             function()
+        except Off as off:
+            bench.row(cell, verdict="SKIPPED", note=str(off))
         except Trouble as trouble:
             bench.row(cell, verdict="NO RESULT", note=" ".join(str(trouble).split())[-400:])
+
+
+def merged(old, new):
+    """The experiment's result where only some of its cells were run again."""
+    if not old:
+        return new
+    again = {r["of"] for r in new["rows"]}
+    kept = [r for r in old["rows"] if r["of"] not in again]
+    return {**new, "rows": kept + new["rows"],
+            **{k: {**old[k], **new[k]} for k in ("calibrations", "series")}}
 
 
 def run(name, scale):
@@ -91,12 +108,13 @@ def run(name, scale):
         lab = Lab(FOLDER, log)
         lab.keep("about", about)
         bench = Bench(lab, scale, lambda line: print(line, flush=True))
+        bench.about = about
         try:
             measure(experiment, bench)
         finally:
             shutil.rmtree(os.path.join(FOLDER, "files"), ignore_errors=True)
-    about["minutes"] = (time.monotonic() - started) / 60
-    return {"title": experiment.title, "about": about, "rows": bench.rows,
+    minutes = (time.monotonic() - started) / 60
+    return {"title": experiment.title, "about": {**about, "minutes": minutes}, "rows": bench.rows,
             "calibrations": lab.calibrations, "series": last_runs(lab.outcomes)}
 
 
@@ -106,19 +124,26 @@ def read_arguments():
     for flag in ("--quick", "--markdown", "--report", "-l"):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--pairs", type=int)
+    parser.add_argument("--seconds", type=int)
     parser.add_argument("names", nargs="*")
     asked = parser.parse_args()
     for name in asked.names:
-        if name not in EXPERIMENTS:
+        if name.split(":")[0] not in EXPERIMENTS:
             parser.error(f"there is no experiment {name}; there are: {' '.join(EXPERIMENTS)}")
     return asked
 
 
 def say_end(results):
-    verdicts = [r["verdict"] for result in results for r in result["rows"]]
+    """All rows once more, as a table."""
+    print()
+    for name, result in results.items():
+        print(name)
+        for row in result["rows"]:
+            print(row_text(row))
+    verdicts = [r["verdict"] for result in results.values() for r in result["rows"]]
     counts = ", ".join(f"{verdicts.count(v)} {v}" for v in sorted(set(verdicts)))
     print(f"\n{counts}\n{os.path.relpath(FOLDER)}/report.html")
-    return 2 if "NO RESULT" in verdicts else 1 if "MISSED" in verdicts else 0
+    return 1 if "NO RESULT" in verdicts else 0
 
 
 def main():
@@ -137,11 +162,14 @@ def main():
     if not shutil.which("iperf3"):
         sys.exit("lab: iperf3 is missing: make deps-lab")
     os.makedirs(FOLDER, exist_ok=True)
-    names = asked.names or list(EXPERIMENTS)
-    for name in names:
-        results[name] = run(name, Scale(asked.quick, asked.pairs))
+    new = {}
+    for word in asked.names or EXPERIMENTS:
+        name, _, cells = word.partition(":")
+        new[name] = merged(new.get(name), run(name, Scale(asked.quick, asked.pairs, asked.seconds,
+                                                          cells)))
+        results[name] = merged(results.get(name) if cells else None, new[name])
         save(results)  # what there is, in case it is ended
-    return say_end([results[name] for name in names])
+    return say_end(new)
 
 
 if __name__ == "__main__":

@@ -7,25 +7,26 @@ import shutil
 import statistics
 
 import stats
-from lab_path import SEGMENT_SHARE, Trouble, sparse_file
+from lab_path import SEGMENT_SHARE, Off, Trouble, sparse_file
 
 MIB = 2 ** 20
 PREFIXES = 8
 
 
 class Scale:
-    """How long and how often."""
+    """How long and how often. `cells`: only those whose name contains this."""
 
-    def __init__(self, quick, pairs=None):
-        self.quick = quick
-        self.seconds, self.warm = (7, 2) if quick else (20, 4)
+    def __init__(self, quick, pairs=None, seconds=None, cells=""):
+        self.quick, self.cells = quick, cells
+        self.seconds = seconds or (7 if quick else 20)
+        self.warm = max(2, self.seconds // 5)
         self.pairs = pairs or (3 if quick else 4)
 
 
 class Bench:
     def __init__(self, lab, scale, say=print):
         self.lab, self.scale, self.quick, self.say = lab, scale, scale.quick, say
-        self.rows = []
+        self.rows, self.cell, self.about = [], "", {}
 
     # --- what is moved
     def file(self, rate, seconds):
@@ -44,7 +45,7 @@ class Bench:
     # --- rows
     def row(self, cell, **fields):
         """One of the report: what was measured, with its interval, against its bar."""
-        fields = {"cell": cell, "note": "", "low": None, "high": None, "bar": None, "most": False,
+        fields = {"cell": cell, "of": self.cell, "about": self.about, "note": "", "low": None, "high": None, "bar": None, "most": False,
                   "value": None, "a": [], "b": [], "names": ["", ""], "unit": "", **fields}
         self.rows.append(fields)
         self.lab.keep("row", fields)
@@ -112,12 +113,23 @@ class Bench:
         outcomes = {key: run(1) for key, run in runs.items()}
         return max(outcomes, key=lambda k: outcomes[k].goodput), outcomes
 
+    def carries(self, path, run):
+        """Is one run over that path sound, and is the path as asked?"""
+        tries, self.lab.tries = self.lab.tries, 1
+        try:
+            return run(1).sound
+        except Off:
+            return False
+        finally:
+            self.lab.tries = tries
+
     # --- sides
-    def up(self, path, rate, *options, source=None, seconds=None, **how):
+    def up(self, path, rate, *options, source=None, target="s3://lab/k", seconds=None,
+           **how):
         """argosy sends a file that has no end, until the time is over."""
         seconds = seconds or self.scale.seconds
         source = source or self.file(rate, seconds)
-        argv = self.lab.copy(*options, source, "s3://lab/k")
+        argv = self.lab.copy(*options, source, target)
         label = how.pop("label", " ".join(("argosy", *options)))
         return lambda seed: self.lab.argosy(label, path, argv, seed=seed, seconds=seconds,
                                             warm=self.scale.warm, **how)
@@ -152,7 +164,9 @@ def payload(rate):
 
 
 def number(value):
-    return "" if value is None else f"{value:.3f}" if math.isfinite(value) else "∞"
+    if value is None or math.isfinite(value):
+        return "" if value is None else f"{value:.3f}"
+    return "∞" if value > 0 else "-∞"
 
 
 def bar_text(row):

@@ -33,6 +33,10 @@ class Trouble(Exception):
     """No result: the laboratory, or the program in it, failed. The text says how."""
 
 
+class Off(Trouble):
+    """The path could not be made as asked: nothing was measured."""
+
+
 class Path:
     """A path's description, in wanlab's words."""
 
@@ -153,9 +157,9 @@ class Lab:
                 break
         off = [r for r in self.calibrations[str(path)]["rows"] if not r["good"]]
         if off:
-            raise Trouble(f"the path is off: {off[0]['what']} {off[0]['lane']}: "
-                          f"{off[0]['measured']:.3f} {off[0]['unit']} instead of "
-                          f"{off[0]['asked']:.3f}; is the machine busy?")
+            raise Off(f"the path is off: {off[0]['what']} {off[0]['lane']}: "
+                      f"{off[0]['measured']:.3f} {off[0]['unit']} instead of "
+                      f"{off[0]['asked']:.3f}; is the machine busy?")
 
     def run(self, name, path, job, server, port, seed):
         """A run as bench/lab_run.py wants it, again where wanlab calls it void."""

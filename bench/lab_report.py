@@ -148,8 +148,9 @@ def series(outcome):
     end = min(outcome.elapsed_s, outcome.job["window"])
     dots = [(i * STEP_S + STEP_S / 2, outcome.between(i * STEP_S, (i + 1) * STEP_S) / 1e6)
             for i in range(int(end / STEP_S))]
-    window = [(0.0, outcome.decisions[0]["old"])] if outcome.decisions else []
-    window += [(d["t"], d["new"]) for d in outcome.decisions if d["t"] <= end]
+    decisions = [d for d in outcome.decisions if d["knob"] == "parts in flight"]
+    window = [(0.0, decisions[0]["old"])] if decisions else []
+    window += [(d["t"], d["new"]) for d in decisions if d["t"] <= end]
     if window:
         window.append((end, window[-1][1]))
     return {"name": outcome.name, "goodput": dots, "window": window}
@@ -202,24 +203,22 @@ def page(results):
 
 
 def markdown(results):
-    """A table for each time, commit and machine that experiments were run at."""
+    """A table for each machine, and for quick runs; each row with its day and commit."""
     groups = {}
     for name, result in results.items():
-        about = result["about"]
-        key = (about["when"][:10], about["commit"], about["machine"], about["quick"])
-        groups.setdefault(key, []).append((name, result))
+        for row in result["rows"]:
+            about = row["about"]
+            groups.setdefault((about["machine"], about["quick"]), []).append((name, row))
     parts = []
-    for (day, commit, machine, quick), found in groups.items():
-        parts.append(f"{day}, commit {commit}, {machine}"
-                     f"{', quick runs' if quick else ''}:\n\n"
-                     "| experiment | cell | bar | measured | 95 % | verdict |\n"
-                     "|---|---|---|---|---|---|")
-        for name, result in found:
-            for row in result["rows"]:
-                note = f": {row['note']}" if row["value"] is None and row["note"] else ""
-                cells = (name, row["cell"], bar_text(row), number(row["value"]),
-                         interval_text(row), row["verdict"] + note)
-                parts.append("| " + " | ".join(c.replace("|", "\\|").replace("\n", " ")
-                                               for c in cells) + " |")
+    for (machine, quick), found in groups.items():
+        parts.append(f"{machine}{', quick runs' if quick else ''}:\n\n"
+                     "| experiment | cell | bar | measured | 95 % | verdict | day, commit |\n"
+                     "|---|---|---|---|---|---|---|")
+        for name, row in found:
+            note = f": {row['note']}" if row["value"] is None and row["note"] else ""
+            cells = (name, row["cell"], bar_text(row), number(row["value"]), interval_text(row),
+                     row["verdict"] + note, f"{row['about']['when'][:10]}, {row['about']['commit']}")
+            parts.append("| " + " | ".join(c.replace("|", "\\|").replace("\n", " ")
+                                           for c in cells) + " |")
         parts.append("")
     return "\n".join(parts)

@@ -9,6 +9,7 @@ is in flight for each of eight prefixes, and nobody takes over another's share."
 
 import json
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -17,14 +18,16 @@ from functools import partial
 import harness
 import stats
 from lab_bench import MIB, PREFIXES, payload
-from lab_path import Path, Trouble
+from lab_path import Off, Path, Trouble
 
 LINK = 0.93                  # of the link: what "full" means in the bars
 FIXED = (4, 8, 16, 32, 64)   # parts in flight, all cores: the grid of fixed settings
 SLOTS = 24                   # of prefix experiments: three a prefix
+SEEN_AHEAD = 8192            # small objects that argosy finds ahead: prefixes beyond have no work
 
 SWITCHES = {
     "cc": ("--cc", "--cc auto|bbr|cubic|fixed:N"),
+    "background": ("--background", "--background"),
     "max-rate": ("--max-rate", "--max-rate RATE"),
     "prefixes": ("--prefixes", "--prefixes fair|static"),
 }
@@ -40,19 +43,28 @@ def missing(needs):
 # --- one path, nothing changes ----------------------------------------------------------------
 
 def clean(bench):
-    for rate, rtt, bar in ((1e9, 20, 0.93), (1e9, 50, 0.93), (1e9, 100, 0.93), (5e9, 20, 0.90)):
-        if bench.quick and rtt != 50 and rate < 5e9:
-            continue
-        path = Path(f"rate={rate / 1e9:.0f}G rtt={rtt}ms")
-        yield f"file up, {path}", partial(clean_file, bench, path, rate, bar)
+    for rtt in (50,) if bench.quick else (20, 50, 100):
+        path = Path(f"rate=1G rtt={rtt}ms")
+        yield f"file up, {path}", partial(clean_file, bench, path, 1e9, 0.93)
+    yield "file up, 5 Gbit/s", partial(clean_fast, bench)
     path = Path("rate=1G rtt=50ms")
     yield f"file down, {path}", lambda: bench.pairs(
         f"file down, {path}", bench.iperf_best(path, "down"), bench.down(path, 1e9), 0.93)
     yield f"tree of 1 MiB up, {path}", partial(clean_tree, bench, path)
 
 
-def clean_file(bench, path, rate, bar):
-    bench.pairs(f"file up, {path}", bench.iperf_best(path), bench.up(path, rate), bar)
+def clean_file(bench, path, rate, bar, **fields):
+    bench.pairs(f"file up, {path}", bench.iperf_best(path), bench.up(path, rate), bar, **fields)
+
+
+def clean_fast(bench):
+    """5 Gbit/s, or the most of these rates that this machine carries beside client and server."""
+    for rate in (5, 3, 2):
+        path = Path(f"rate={rate}G rtt=20ms")
+        if bench.carries(path, bench.up(path, rate * 1e9)):
+            return clean_file(bench, path, rate * 1e9, 0.90, **(
+                {} if rate == 5 else {"note": "5 Gbit/s is more than this machine carries"}))
+    raise Off("this machine carries not even 2 Gbit/s beside client and server")
 
 
 def clean_tree(bench, path):
@@ -147,34 +159,78 @@ def skew_cell(bench, path, server, name, bar, sizes):
 
 
 def slow_prefix(bench):
-    """One of eight prefixes is four times slower than the others."""
-    size = (4 if bench.quick else 16) * MIB
-    slow = ("--byte-rate", "5MB per=object key=p0/*", "--byte-rate", "20MB per=object")
-    yield "one at 1/4 of the rate", partial(
-        one_bad_prefix, bench, [size] * 64, slow, slow[2:])
+    """One of eight prefixes answers four times more slowly than the others. The requests in flight
+    bound the rate, not the link: small objects, as S3 answers them."""
+    sizes = [64 * 1024] * (2400 if bench.quick else 3200)
+    slow = ("--service-time", "fixed:400ms op=PutObject key=p0/*",
+            "--service-time", "fixed:100ms op=PutObject")
+    yield "one at 1/4 of the rate", partial(slow_prefix_cell, bench, sizes, slow, slow[2:])
+
+
+def slow_prefix_cell(bench, sizes, server, healthy):
+    path = Path("rate=1G rtt=20ms")
+    tree = bench.tree("prefix", sizes)
+    outcomes = bench.sides({
+        "static": static(bench, path, tree, server, watched=True),
+        "auto": one_argosy(bench, path, tree, server, "--cc", "auto", watched=True),
+        "healthy": one_argosy(bench, path, tree, healthy, "--cc", "auto", watched=True)})
+    bench.ratio("slow: auto / static", outcomes["static"], outcomes["auto"], 1.15)
+    bench.ratio("slow: the others' rate / with all alike", outcomes["healthy"], outcomes["auto"],
+                0.95, measure=rate_of_others)
+
+
+LIMITED_S = 5.0  # from then on refusals must be rare
 
 
 def limited_prefix(bench):
-    """One of eight prefixes may have a quarter of the requests/s: SlowDown beyond."""
-    count = 1600 if bench.quick else 4000
-    limits = ("--prefix-limit", "50/s:50 key=p0/*", "--prefix-limit", "200/s:200")
-    yield "one at 1/4 of the requests/s", partial(
-        one_bad_prefix, bench, [64 * 1024] * count, limits, limits[2:])
+    """One of eight prefixes may have a quarter of the requests/s: SlowDown beyond. Once while all
+    have work, where 72 small objects in flight are too few for what the server allows; and a tree
+    to its end, which no scheme reaches before the limited prefix does."""
+    yield "limited: while all have work", partial(limited_working, bench)
+    yield "limited: to the end", partial(limited_tree, bench)
 
 
-def one_bad_prefix(bench, sizes, server, healthy):
-    path = Path("rate=1G rtt=20ms")
-    tree = bench.tree("prefix", sizes)
-    side = partial(one_argosy, bench, path, tree, watched=True)
+def limited_working(bench):
+    path, seconds = Path("rate=1G rtt=20ms"), 14 if bench.quick else 20
+    folder, _ = bench.tree("limited", [32 * 1024] * SEEN_AHEAD)
+    limits = ("--prefix-limit", "12/s:12 key=p0/*", "--prefix-limit", "48/s:48",
+              "--service-time", "fixed:250ms op=PutObject")
+
+    def side(server, *options):
+        return bench.up(path, 1e9, "-r", *options, source=folder, target="s3://lab/",
+                        server=server, seconds=seconds, watched=True)
+    outcomes = bench.sides({"static": side(limits, "--prefixes", "static", "--cc",
+                                           f"fixed:{SLOTS}"),
+                            "auto": side(limits, "--cc", "auto"),
+                            "healthy": side(limits[2:], "--cc", "auto")})
+    bench.ratio("limited: auto / static", outcomes["static"], outcomes["auto"], 1.15,
+                measure=lambda o: put_rate(o, LIMITED_S, seconds), note="objects with status 200")
+    bench.ratio("limited: the others' rate / with all alike", outcomes["healthy"],
+                outcomes["auto"], 0.95, measure=lambda o: put_rate(o, LIMITED_S, seconds, "p0/"))
+    bench.worst("limited: share of SlowDown after 5 s", outcomes["auto"],
+                [refused_share(o, LIMITED_S) for o in outcomes["auto"]], 0.01)
+
+
+def limited_tree(bench):
+    path, server = Path("rate=1G rtt=20ms"), ("--prefix-limit", "50/s:50 key=p0/*",
+                                              "--prefix-limit", "200/s:200")
+    tree = bench.tree("prefix", [64 * 1024] * (1600 if bench.quick else 4000))
     outcomes = bench.sides({"static": static(bench, path, tree, server, watched=True),
-                            "auto": side(server, "--cc", "auto"),
-                            "healthy": side(healthy, "--cc", "auto")})
-    bench.ratio("auto / static", outcomes["static"], outcomes["auto"], 1.15)
-    bench.ratio("the other prefixes' rate / with all alike", outcomes["healthy"],
-                outcomes["auto"], 0.95, measure=rate_of_others)
-    late = [o for o in outcomes["auto"] if o.elapsed_s > 5]
-    if late and "--prefix-limit" in server:
-        bench.worst("share of SlowDown after 5 s", late, [refused_share(o, 5) for o in late], 0.01)
+                            "auto": one_argosy(bench, path, tree, server, "--cc", "auto",
+                                               watched=True)})
+    bench.ratio("limited, to the end: auto / static", outcomes["static"], outcomes["auto"], 1.15,
+                note="both must wait for the limited prefix: 1 is the most")
+    late = [o for o in outcomes["auto"] if o.elapsed_s > LIMITED_S]
+    if late:
+        bench.worst("limited, to the end: SlowDown after 5 s", late,
+                    [refused_share(o, LIMITED_S) for o in late], 0.01)
+
+
+def put_rate(outcome, begin_s, end_s, but="/"):
+    """Bits/s of objects that were stored, but for those below a prefix."""
+    sizes = [s.in_bytes for s in outcome.served if s.status == 200 and s.in_bytes
+             and begin_s < s.end_s <= end_s and not s.key.startswith(but)]
+    return sum(sizes) * 8 / (end_s - begin_s)
 
 
 def rate_of_others(outcome):
@@ -280,13 +336,23 @@ def fairness(bench):
 
 
 def beside_cell(bench):
+    """argosy as it comes, and with --background where it has that."""
     path, seconds = Path("rate=1G rtt=20ms"), bench.scale.seconds
     flow = ["iperf3", "-c", "10.77.0.2", "-C", "cubic", "-t", str(seconds), "-J"]
-    _, beside = bench.pairs(
-        "the other flow: beside argosy / alone", bench.iperf(path, 1, "cubic"),
-        bench.up(path, 1e9, beside=flow), None, measure=iperf_rate)
-    both = [o.goodput / payload(1e9) for o in beside]
-    bench.mean("of the link, both together", beside, both, None)
+    sides = {"alone": bench.iperf(path, 1, "cubic"), "beside": bench.up(path, 1e9, beside=flow)}
+    absent = missing(("background",))
+    if not absent:
+        sides["background"] = bench.up(path, 1e9, "--background", beside=flow)
+    outcomes = bench.sides(sides)
+    for side, name, bar in (("beside", "argosy", None), ("background", "argosy --background", 0.8)):
+        if side not in outcomes:
+            bench.row(f"the other flow: beside {name} / alone", verdict="not run", bar=bar,
+                      note="needs " + "; ".join(absent))
+            continue
+        bench.ratio(f"the other flow: beside {name} / alone", outcomes["alone"], outcomes[side],
+                    bar, measure=iperf_rate)
+        bench.mean(f"{name} and the other flow: of the link", outcomes[side],
+                   [o.goodput / payload(1e9) for o in outcomes[side]], None)
 
 
 def iperf_rate(outcome):
@@ -318,6 +384,7 @@ def max_rate_cell(bench, path, megabits):
 def cost(bench):
     """CPU on loopback, without a path: bench/pairs.py of auto against fixed."""
     yield "CPU a GiB, loopback", partial(cost_cell, bench)
+    yield "handing out a part", partial(cost_of_a_part, bench)
 
 
 def cost_cell(bench):
@@ -332,6 +399,25 @@ def cost_cell(bench):
               high=got["high"], bar=got["bar"], most=True, a=got["cpu"]["A"], b=got["cpu"]["B"],
               names=["argosy --cc fixed:4", "argosy --cc auto"], unit="CPU s",
               verdict=got["verdict"], note="medians of pairs")
+
+
+COST_LINE = re.compile(r"^a task through the fair queue, (.*?) +([0-9.]+) ns", re.M)
+
+
+def cost_of_a_part(bench):
+    """The scheduler's share of a part, by bench/primitives: at most 1 µs."""
+    values = []
+    for _ in range(bench.scale.pairs):
+        done = subprocess.run([f"{harness.BUILD}/bench/primitives"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        found = COST_LINE.search(done.stdout)
+        if not found:
+            raise Trouble(f"bench/primitives says nothing of the fair queue: {done.stdout[-300:]}")
+        values.append(float(found[2]) / 1000)
+    mean, low, high = stats.mean_interval(values)
+    bench.row(f"handing out a part, {found[1]}", value=mean, low=low, high=high, bar=1.0, most=True,
+              b=values, names=["", "bench/primitives"], unit="µs",
+              verdict=stats.verdict(low, high, at_most=1.0))
 
 
 class Experiment:

@@ -49,7 +49,7 @@ def mean_interval(values):
 def ratio_interval(a, b):
     """(B/A, low, high) of pairs: the geometric mean, for as few as two of them."""
     logs = [math.log(y / x) for x, y in zip(a, b)]
-    return tuple(math.exp(min(v, 700)) for v in mean_interval(logs))
+    return tuple(math.exp(v) if v < 700 else math.inf for v in mean_interval(logs))
 
 
 def verdict(low, high, at_least=None, at_most=None):

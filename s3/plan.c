@@ -477,7 +477,8 @@ static bool plan_has_room(const struct plan *plan, bool large)
     if (work_pool_free_count(&plan->works) <= STEER_PARTS_MAX) return false;
     if (large) return plan->ahead.queued < PLAN_AHEAD_MAX;
     if (plan->objects_out < PLAN_OBJECTS_MAX) return true;
-    return plan->objects_out < PLAN_OBJECTS_MOST && lend_is_hungry(&plan->mover->lend, TASK_THEN);
+    return plan->objects_out < PLAN_OBJECTS_MOST &&
+           (plan->steer->prefixes.apart || lend_is_hungry(&plan->mover->lend, TASK_THEN));
 }
 
 static void plan_skip(struct plan *plan, const struct find_item *item)

@@ -34,8 +34,8 @@
 #define PLAN_LARGE_MAX                                                                             \
     32u /* large objects under way: enough to fill all cores with their last parts */
 #define PLAN_OBJECTS_MAX 512u /* small objects handed out: a few turns' worth for every core */
-/* The same while cores are idle, since the prefixes of all that was found may not have more in
- * flight: 8 KiB each, had when it is needed. */
+/* The same while cores are idle, or the server limits a prefix: others may go meanwhile, and the
+ * search goes through one prefix after the other. 8 KiB each, had when it is needed. */
 #define PLAN_OBJECTS_MOST 8192u
 #define PLAN_AHEAD_MAX    1024u /* large objects that wait: more prefixes than one to choose from */
 

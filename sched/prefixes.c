@@ -32,7 +32,7 @@ static uint16_t prefixes_add(struct prefixes *prefixes, struct bytes name, uint6
 
 enum err prefixes_open(struct prefixes *prefixes, enum prefixes_kind kind, uint64_t now_ns)
 {
-    *prefixes = (struct prefixes){.kind = kind};
+    *prefixes = (struct prefixes){.kind = kind, .apart = kind == PREFIXES_STATIC};
     prefixes->entries = calloc(PREFIXES_MAX, sizeof *prefixes->entries);
     prefixes->places = calloc(PREFIXES_PLACES, sizeof *prefixes->places);
     if (!prefixes->entries || !prefixes->places) return ERR_NO_MEMORY;
@@ -181,7 +181,9 @@ static void prefixes_end_round(struct prefixes *prefixes, uint32_t index,
     round->refused = entry->round_refused;
     if (round->common) prefixes->common_refusals += round->refused;
     if (prefixes->kind != PREFIXES_FAIR) return;
-    if (!prefix_on_round(&entry->prefix, round)) return;
+    bool is_news = prefix_on_round(&entry->prefix, round);
+    prefixes->apart |= entry->prefix.rate_per_s > 0 || entry->prefix.window > 0;
+    if (!is_news) return;
     if (prefixes->news_count < PREFIXES_NEWS_MAX) prefixes->news[prefixes->news_count++] = news;
 }
 
@@ -195,6 +197,7 @@ bool prefixes_tick(struct prefixes *prefixes, uint64_t now_ns)
     prefixes->news_count = 0;
     for (uint32_t i = 0; i < prefixes->count; i++)
         prefixes_read(prefixes, i);
+    prefixes->apart = prefixes->kind == PREFIXES_STATIC;
     round.common = prefixes->kind != PREFIXES_FAIR || prefixes_are_refused(prefixes);
     for (uint32_t i = 0; i < prefixes->count; i++)
         prefixes_end_round(prefixes, i, &round);

@@ -65,7 +65,8 @@ struct prefixes {
     uint64_t common_refusals;
     struct prefixes_news news[PREFIXES_NEWS_MAX]; /* of the last tick */
     uint32_t news_count;
-    bool open; /* nothing is limited any more: what is left is to be returned, not run */
+    bool open;  /* nothing is limited any more: what is left is to be returned, not run */
+    bool apart; /* some may begin less than there are slots: then work of others is worth finding */
     /* private */
     uint16_t *places; /* an open hash table of indices */
     const struct prefixes_cell *cells[CORES_MAX];

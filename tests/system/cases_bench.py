@@ -13,6 +13,7 @@ from harness import Skip, case, require
 
 sys.path.insert(0, os.path.join(harness.ROOT, "bench"))
 
+import lab
 import lab_bench
 import lab_path
 import lab_report
@@ -66,7 +67,10 @@ class Run:
 
 
 def quiet_bench(lab, quick=True):
-    return lab_bench.Bench(lab, lab_bench.Scale(quick), lambda _line: None)
+    bench = lab_bench.Bench(lab, lab_bench.Scale(quick), lambda _line: None)
+    bench.about = {"when": "2026-11-25 08:00 UTC", "commit": "abc", "machine": "2 × CPU",
+                   "quick": quick, "minutes": 1.5}
+    return bench
 
 
 class Kept:
@@ -110,9 +114,7 @@ def lab_report_is_whole(_t):
             {"name": "<fixed>", "goodput": dots[:2], "window": []}]
     rows = [{"step": 0, "lane": "up", "what": "rate", "asked": 1.0, "measured": 1.0,
              "unit": "Mbit/s", "tolerance": 0.02, "good": True}]
-    about = {"when": "2026-11-25 08:00 UTC", "commit": "abc", "machine": "2 × CPU", "quick": True,
-             "minutes": 1.5}
-    results = {"skew": {"title": "sizes", "about": about, "rows": bench.rows,
+    results = {"skew": {"title": "sizes", "about": bench.about, "rows": bench.rows,
                         "series": {"rate=1G": runs}, "calibrations": {"rate=1G": {"rows": rows}}}}
     page = lab_report.page(results)
     drawings = re.findall(r"<svg.*?</svg>", page, re.S)
@@ -122,9 +124,54 @@ def lab_report_is_whole(_t):
     require(not re.search(r"src=|href=|url\(|https?:", page), "the page asks for more")
     require("<a>" not in page and "a &amp; b" in page, "names are not escaped")
     table = lab_report.markdown(results).split("\n")
-    require(table[0].startswith("2026-11-25, commit abc") and "quick" in table[0], f"{table}")
+    require(table[0].startswith("2 × CPU") and "quick" in table[0], f"{table}")
     require(any("none \\| all" in li and "not run: needs --cc" in li for li in table), f"{table}")
-    require(any("| ≥ 1.1 | 1.525 |" in li for li in table), f"{table}")
+    require(any("| ≥ 1.1 | 1.525 |" in li and "2026-11-25, abc" in li for li in table), f"{table}")
+
+
+@case()
+def lab_cells_run_again(_t):
+    """A cell that is measured again replaces its own rows only; a cell whose path is off says so,
+    and no run has to be right for the others to be shown."""
+    def off():
+        raise lab_path.Off("the path is off")
+
+    def rows_of(cells):
+        bench = quiet_bench(Kept())
+        bench.scale.cells = "again"
+        experiment = lab_table.Experiment("", (), lambda _b: cells(bench))
+        lab.measure(experiment, bench)
+        return {"rows": bench.rows, "calibrations": {}, "series": {}}
+
+    def first(bench):
+        yield "again 1", lambda: bench.row("x, 8 is best", verdict="MISSED")
+        yield "again 2", lambda: bench.row("y", verdict="reached")
+        yield "another", lambda: bench.row("z", verdict="reached")
+
+    def second(bench):
+        yield "again 1", lambda: bench.row("x, 4 is best", verdict="reached")
+        yield "again 3", off
+    got = lab.merged(rows_of(first), rows_of(second))["rows"]
+    shown = [(r["cell"], r["verdict"]) for r in got]
+    require(shown == [("y", "reached"), ("x, 4 is best", "reached"), ("again 3", "SKIPPED")],
+            f"{shown}")
+
+
+@case()
+def lab_plots_the_window_alone(_t):
+    """Of the decisions, those about parts in flight; a prefix's limits, which may end (null), are
+    not that. One pair has no interval, and says so in one sign."""
+    outcome = Run("auto", 1e9)
+    outcome.elapsed_s, outcome.job, outcome.between = 2.0, {"window": 2.0}, lambda _b, _e: 5e8
+    outcome.decisions = [
+        {"t": 0.2, "knob": "requests a second of a prefix", "old": 90.5, "new": None},
+        {"t": 0.5, "knob": "parts in flight", "old": 8, "new": 16},
+        {"t": 0.7, "knob": "requests in flight of a prefix", "old": None, "new": 3}]
+    require(lab_report.series(outcome)["window"] == [(0.0, 8), (0.5, 16), (2.0, 16)], "the window")
+    bench = quiet_bench(Kept())
+    bench.ratio("one", [Run("a", 10)], [Run("b", 12)], 1.1)
+    require("0.000 to ∞ " in lab_bench.row_text(bench.rows[0]), lab_bench.row_text(bench.rows[0]))
+    require(bench.rows[0]["verdict"] == "not decided", f"{bench.rows}")
 
 
 @case()
