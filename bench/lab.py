@@ -7,6 +7,8 @@
   bench/lab.py -l              their names
   --quick                      fewer cells, shorter runs: half an hour, and wider intervals
   --pairs N                    of runs, instead of 4 (quick: 3)
+  --links SHARE                of the bars' rates: 0.5 is 500 Mbit/s where they say 1 Gbit/s; else the
+                               most of 1, 0.5 and 0.3 that this machine carries, which is tried
   --seconds N                  of a run, instead of 20 (quick: 7)
   --markdown                   runs nothing: the last results as the table of docs/flow-control.md
   --report                     runs nothing: writes the report of the last results again
@@ -36,6 +38,7 @@ from lab_table import EXPERIMENTS, missing
 FOLDER = os.path.join(harness.BUILD, "lab")
 RESULTS = os.path.join(FOLDER, "results.json")
 SIDES_PLOTTED = 4
+LINKS = (1.0, 0.5, 0.3)
 
 
 def machine():
@@ -71,7 +74,7 @@ def last_runs(outcomes):
             for path, names in by_path.items()}
 
 
-def measure(experiment, bench):
+def measure(experiment, bench, keep=lambda: None):
     absent = missing(experiment.needs)
     if absent:
         bench.row("all", verdict="not run", note="needs " + "; ".join(absent))
@@ -86,6 +89,7 @@ def measure(experiment, bench):
             bench.row(cell, verdict="SKIPPED", note=str(off))
         except Trouble as trouble:
             bench.row(cell, verdict="NO RESULT", note=" ".join(str(trouble).split())[-400:])
+        keep()
 
 
 def merged(old, new):
@@ -98,10 +102,11 @@ def merged(old, new):
             **{k: {**old[k], **new[k]} for k in ("calibrations", "series")}}
 
 
-def run(name, scale):
-    """The experiment's result, as bench/lab_report.py wants it."""
+def run(name, scale, keep):
+    """Measures; after each cell, keep() has the experiment's result as bench/lab_report.py wants
+    it, in case that the laboratory is ended before the next."""
     experiment, started = EXPERIMENTS[name], time.monotonic()
-    about = {"commit": core.commit(), "machine": machine(), "quick": scale.quick,
+    about = {"commit": core.commit(), "machine": machine(), "quick": scale.quick, "links": scale.links,
              "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
     print(f"{name}: {experiment.title}", flush=True)
     with open(os.path.join(FOLDER, f"runs-{name}.jsonl"), "w", encoding="utf-8") as log:
@@ -109,13 +114,17 @@ def run(name, scale):
         lab.keep("about", about)
         bench = Bench(lab, scale, lambda line: print(line, flush=True))
         bench.about = about
+
+        def keep_cell():
+            minutes = (time.monotonic() - started) / 60
+            keep({"title": experiment.title, "about": {**about, "minutes": minutes},
+                  "rows": list(bench.rows), "calibrations": dict(lab.calibrations),
+                  "series": last_runs(lab.outcomes)})
         try:
-            measure(experiment, bench)
+            measure(experiment, bench, keep_cell)
+            keep_cell()
         finally:
             shutil.rmtree(os.path.join(FOLDER, "files"), ignore_errors=True)
-    minutes = (time.monotonic() - started) / 60
-    return {"title": experiment.title, "about": {**about, "minutes": minutes}, "rows": bench.rows,
-            "calibrations": lab.calibrations, "series": last_runs(lab.outcomes)}
 
 
 def read_arguments():
@@ -125,12 +134,25 @@ def read_arguments():
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--seconds", type=int)
+    parser.add_argument("--links", type=float)
     parser.add_argument("names", nargs="*")
     asked = parser.parse_args()
     for name in asked.names:
         if name.split(":")[0] not in EXPERIMENTS:
             parser.error(f"there is no experiment {name}; there are: {' '.join(EXPERIMENTS)}")
     return asked
+
+
+def carried():
+    """How wide links may be here, of what the bars speak of: client, server and path share the
+    CPUs. The hardest of the clean paths says so."""
+    for links in LINKS:
+        with open(os.path.join(FOLDER, "runs-links.jsonl"), "w", encoding="utf-8") as log:
+            bench = Bench(Lab(FOLDER, log), Scale(True, links=links))
+            if bench.carries(bench.link(1, "rtt=100ms")):
+                break
+    print(f"links: {links:g} of the bars' rates\n", flush=True)
+    return links
 
 
 def say_end(results):
@@ -162,13 +184,16 @@ def main():
     if not shutil.which("iperf3"):
         sys.exit("lab: iperf3 is missing: make deps-lab")
     os.makedirs(FOLDER, exist_ok=True)
-    new = {}
+    new, links = {}, asked.links or carried()
     for word in asked.names or EXPERIMENTS:
         name, _, cells = word.partition(":")
-        new[name] = merged(new.get(name), run(name, Scale(asked.quick, asked.pairs, asked.seconds,
-                                                          cells)))
-        results[name] = merged(results.get(name) if cells else None, new[name])
-        save(results)  # what there is, in case it is ended
+        before = new.get(name) or (results.get(name) if cells else None)
+
+        def keep(result, name=name, before=before):
+            results[name] = merged(before, result)
+            save(results)
+        run(name, Scale(asked.quick, asked.pairs, asked.seconds, cells, links), keep)
+        new[name] = results[name]
     return say_end(new)
 
 

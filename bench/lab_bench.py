@@ -7,17 +7,18 @@ import shutil
 import statistics
 
 import stats
-from lab_path import SEGMENT_SHARE, Off, Trouble, sparse_file
+from lab_path import SEGMENT_SHARE, Off, Path, Trouble, sparse_file
 
 MIB = 2 ** 20
 PREFIXES = 8
 
 
 class Scale:
-    """How long and how often. `cells`: only those whose name contains this."""
+    """How long, how often, and how wide: links are this share of what the bars speak of, where the
+    machine carries no more. `cells`: only those whose name contains this."""
 
-    def __init__(self, quick, pairs=None, seconds=None, cells=""):
-        self.quick, self.cells = quick, cells
+    def __init__(self, quick, pairs=None, seconds=None, cells="", links=1.0):
+        self.quick, self.cells, self.links = quick, cells, links
         self.seconds = seconds or (7 if quick else 20)
         self.warm = max(2, self.seconds // 5)
         self.pairs = pairs or (3 if quick else 4)
@@ -27,6 +28,11 @@ class Bench:
     def __init__(self, lab, scale, say=print):
         self.lab, self.scale, self.quick, self.say = lab, scale, scale.quick, say
         self.rows, self.cell, self.about = [], "", {}
+
+    def link(self, gigabits, text):
+        """A path of that rate, as wide as this machine has them."""
+        rate = gigabits * 1e9 * self.scale.links
+        return Path(f"rate={rate / 1e6:.0f}M {text}", rate=rate)
 
     # --- what is moved
     def file(self, rate, seconds):
@@ -113,30 +119,30 @@ class Bench:
         outcomes = {key: run(1) for key, run in runs.items()}
         return max(outcomes, key=lambda k: outcomes[k].goodput), outcomes
 
-    def carries(self, path, run):
-        """Is one run over that path sound, and is the path as asked?"""
+    def carries(self, path):
+        """Is the path as asked, and does argosy's traffic over it leave the machine time for it?"""
         tries, self.lab.tries = self.lab.tries, 1
         try:
-            return run(1).sound
+            return all(self.up(path)(seed).sound for seed in (1, 2))
         except Off:
             return False
         finally:
             self.lab.tries = tries
 
     # --- sides
-    def up(self, path, rate, *options, source=None, target="s3://lab/k", seconds=None,
+    def up(self, path, *options, source=None, target="s3://lab/k", seconds=None,
            **how):
         """argosy sends a file that has no end, until the time is over."""
         seconds = seconds or self.scale.seconds
-        source = source or self.file(rate, seconds)
+        source = source or self.file(path.rate, seconds)
         argv = self.lab.copy(*options, source, target)
         label = how.pop("label", " ".join(("argosy", *options)))
         return lambda seed: self.lab.argosy(label, path, argv, seed=seed, seconds=seconds,
                                             warm=self.scale.warm, **how)
 
-    def down(self, path, rate, *options):
+    def down(self, path, *options):
         """The same from the server to nowhere."""
-        size = math.ceil(rate * self.scale.seconds * 1.5 / 8 / 2 ** 30)
+        size = math.ceil(path.rate * self.scale.seconds * 1.5 / 8 / 2 ** 30)
         argv = self.lab.copy(*options, f"s3://lab/size-{size}GiB", "/dev/null")
         return lambda seed: self.lab.argosy(" ".join(("argosy", *options)), path, argv, seed=seed,
                                             seconds=self.scale.seconds, warm=self.scale.warm,

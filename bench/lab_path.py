@@ -38,10 +38,10 @@ class Off(Trouble):
 
 
 class Path:
-    """A path's description, in wanlab's words."""
+    """A path's description, in wanlab's words, and its rate at first, in bits/s."""
 
-    def __init__(self, text, schedule=""):
-        self.text, self.schedule = text, schedule
+    def __init__(self, text, schedule="", rate=1e9):
+        self.text, self.schedule, self.rate = text, schedule, rate
 
     def options(self):
         return ["--path", self.text, *(["--schedule", self.schedule] if self.schedule else [])]

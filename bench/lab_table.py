@@ -44,40 +44,41 @@ def missing(needs):
 
 def clean(bench):
     for rtt in (50,) if bench.quick else (20, 50, 100):
-        path = Path(f"rate=1G rtt={rtt}ms")
-        yield f"file up, {path}", partial(clean_file, bench, path, 1e9, 0.93)
+        path = bench.link(1, f"rtt={rtt}ms")
+        yield f"file up, {path}", partial(clean_file, bench, path, 0.93)
     yield "file up, 5 Gbit/s", partial(clean_fast, bench)
-    path = Path("rate=1G rtt=50ms")
+    path = bench.link(1, "rtt=50ms")
     yield f"file down, {path}", lambda: bench.pairs(
-        f"file down, {path}", bench.iperf_best(path, "down"), bench.down(path, 1e9), 0.93)
+        f"file down, {path}", bench.iperf_best(path, "down"), bench.down(path), 0.93)
     yield f"tree of 1 MiB up, {path}", partial(clean_tree, bench, path)
 
 
-def clean_file(bench, path, rate, bar, **fields):
-    bench.pairs(f"file up, {path}", bench.iperf_best(path), bench.up(path, rate), bar, **fields)
+def clean_file(bench, path, bar, **fields):
+    bench.pairs(f"file up, {path}", bench.iperf_best(path), bench.up(path), bar, **fields)
 
 
 def clean_fast(bench):
     """5 Gbit/s, or the most of these rates that this machine carries beside client and server."""
-    for rate in (5, 3, 2):
-        path = Path(f"rate={rate}G rtt=20ms")
-        if bench.carries(path, bench.up(path, rate * 1e9)):
-            return clean_file(bench, path, rate * 1e9, 0.90, **(
-                {} if rate == 5 else {"note": "5 Gbit/s is more than this machine carries"}))
-    raise Off("this machine carries not even 2 Gbit/s beside client and server")
+    for gigabits in (5, 3, 2) if bench.scale.links == 1 else ():
+        path = bench.link(gigabits, "rtt=20ms")
+        if bench.carries(path):
+            return clean_file(bench, path, 0.90, **(
+                {} if gigabits == 5 else {"note": "5 Gbit/s is more than this machine carries"}))
+    raise Off("this machine does not carry 2 Gbit/s beside client and server")
 
 
 def clean_tree(bench, path):
-    count = int(1e9 * bench.scale.seconds * 1.5 / 8 / MIB)
+    count = int(path.rate * bench.scale.seconds * 1.5 / 8 / MIB)
     folder, _ = bench.tree("clean", [MIB] * count)
-    side = bench.up(path, 1e9, "-r", source=folder)
+    side = bench.up(path, "-r", source=folder)
     bench.pairs(f"tree of 1 MiB up, {path}", bench.iperf_best(path), side, 0.93)
 
 
 def loss_cells(bench):
     for rtt in (50,) if bench.quick else (50, 100):
         for loss in ("0.1%",) if bench.quick else ("0.01%", "0.1%", "1%"):
-            yield f"{loss}, {rtt} ms", Path(f"rate=1G rtt={rtt}ms loss={loss}")
+            path = bench.link(1, f"rtt={rtt}ms loss={loss}")
+            yield f"{loss}, {rtt} ms, {path.rate / 1e6:.0f} Mbit/s", path
 
 
 def loss_cubic(bench):
@@ -87,14 +88,14 @@ def loss_cubic(bench):
 
 def loss_cubic_cell(bench, cell, path):
     """auto against the best of the grid, and against fixed:8."""
-    grid = {n: bench.up(path, 1e9, "--tcp-cc", "cubic", "--cc", f"fixed:{n}")
+    grid = {n: bench.up(path, "--tcp-cc", "cubic", "--cc", f"fixed:{n}")
             for n in ((8, 32) if bench.quick else FIXED)}
     best, _ = bench.best(grid)
     sides = {best: grid[best], 8: grid[8],
-             "auto": bench.up(path, 1e9, "--tcp-cc", "cubic", "--cc", "auto")}
+             "auto": bench.up(path, "--tcp-cc", "cubic", "--cc", "auto")}
     outcomes = bench.sides(sides)
     bench.ratio(f"{cell}: auto / fixed:{best}, the best", outcomes[best], outcomes["auto"], 0.95)
-    floors = [min(1.25 * o.goodput, LINK * payload(1e9)) for o in outcomes[8]]
+    floors = [min(1.25 * o.goodput, LINK * payload(path.rate)) for o in outcomes[8]]
     values = [o.goodput / f for o, f in zip(outcomes["auto"], floors)]
     bench.mean(f"{cell}: auto / min(1.25 fixed:8, {LINK} link)", outcomes["auto"], values, 1.0,
                note=f"the floor is {statistics.fmean(floors) / 1e6:.0f} Mbit/s")
@@ -103,21 +104,20 @@ def loss_cubic_cell(bench, cell, path):
 def loss_bbr(bench):
     for cell, path in loss_cells(bench):
         yield cell, lambda c=cell, p=path: bench.share(
-            f"{c}: of the link", bench.up(p, 1e9, "--tcp-cc", "bbr"), payload(1e9), 0.90)
+            f"{c}: of the link", bench.up(p, "--tcp-cc", "bbr"), payload(p.rate), 0.90)
 
 
 def stationary(bench):
     """Nothing changes: what looking for better settings costs, against the best one kept."""
-    for path in ("rate=1G rtt=50ms",) if bench.quick else ("rate=1G rtt=50ms",
-                                                          "rate=300M rtt=100ms"):
-        yield path, partial(stationary_cell, bench, Path(path))
+    for gigabits, rtt in ((1, 50),) if bench.quick else ((1, 50), (0.3, 100)):
+        path = bench.link(gigabits, f"rtt={rtt}ms")
+        yield str(path), partial(stationary_cell, bench, path)
 
 
 def stationary_cell(bench, path):
-    sides = {n: bench.up(path, 1e9, "--cc", f"fixed:{n}") for n in (4, 8, 16)}
+    sides = {n: bench.up(path, "--cc", f"fixed:{n}") for n in (4, 8, 16)}
     best, _ = bench.best(sides)
-    bench.pairs(f"auto / fixed:{best}, {path}", sides[best], bench.up(path, 1e9, "--cc", "auto"),
-                0.98)
+    bench.pairs(f"auto / fixed:{best}, {path}", sides[best], bench.up(path, "--cc", "auto"), 0.98)
 
 
 # --- prefixes ---------------------------------------------------------------------------------
@@ -138,11 +138,12 @@ def static(bench, path, tree, server, watched=False):
 def skew(bench):
     """64 objects over eight prefixes, each at most a sixth of the link fast."""
     dice = random.Random(4)
-    path, server = Path("rate=1G rtt=20ms"), ("--byte-rate", "20MB per=object")
-    mean = (4 if bench.quick else 16) * MIB
+    path = bench.link(1, "rtt=20ms")
+    server = ("--byte-rate", f"{path.rate * 0.16 / 8e3:.0f}KB per=object")
+    mean = (4 if bench.quick else 16) * path.rate / 1e9 * MIB
     for name, bar, sizes in (
             ("lognormal σ=1", 1.20, [int(mean * dice.lognormvariate(-0.5, 1)) for _ in range(64)]),
-            ("uniform", 0.98, [mean] * 64)):
+            ("uniform", 0.98, [int(mean)] * 64)):
         yield f"{name}: auto / static", partial(skew_cell, bench, path, server, name, bar, sizes)
 
 
@@ -168,7 +169,7 @@ def slow_prefix(bench):
 
 
 def slow_prefix_cell(bench, sizes, server, healthy):
-    path = Path("rate=1G rtt=20ms")
+    path = bench.link(1, "rtt=20ms")
     tree = bench.tree("prefix", sizes)
     outcomes = bench.sides({
         "static": static(bench, path, tree, server, watched=True),
@@ -191,13 +192,13 @@ def limited_prefix(bench):
 
 
 def limited_working(bench):
-    path, seconds = Path("rate=1G rtt=20ms"), 14 if bench.quick else 20
+    path, seconds = bench.link(1, "rtt=20ms"), 14 if bench.quick else 20
     folder, _ = bench.tree("limited", [32 * 1024] * SEEN_AHEAD)
     limits = ("--prefix-limit", "12/s:12 key=p0/*", "--prefix-limit", "48/s:48",
               "--service-time", "fixed:250ms op=PutObject")
 
     def side(server, *options):
-        return bench.up(path, 1e9, "-r", *options, source=folder, target="s3://lab/",
+        return bench.up(path, "-r", *options, source=folder, target="s3://lab/",
                         server=server, seconds=seconds, watched=True)
     outcomes = bench.sides({"static": side(limits, "--prefixes", "static", "--cc",
                                            f"fixed:{SLOTS}"),
@@ -212,8 +213,8 @@ def limited_working(bench):
 
 
 def limited_tree(bench):
-    path, server = Path("rate=1G rtt=20ms"), ("--prefix-limit", "50/s:50 key=p0/*",
-                                              "--prefix-limit", "200/s:200")
+    path = bench.link(1, "rtt=20ms")
+    server = ("--prefix-limit", "50/s:50 key=p0/*", "--prefix-limit", "200/s:200")
     tree = bench.tree("prefix", [64 * 1024] * (1600 if bench.quick else 4000))
     outcomes = bench.sides({"static": static(bench, path, tree, server, watched=True),
                             "auto": one_argosy(bench, path, tree, server, "--cc", "auto",
@@ -258,11 +259,13 @@ def knee(bench):
 
 
 def knee_cell(bench):
-    path = Path("rate=2G rtt=20ms")
-    server = ("--knee", str(KNEE), "--service-time", "fixed:500ms op=UploadPart")
-    seconds = 2 * bench.scale.seconds
+    path = bench.link(1, "rtt=20ms")
+    # 16 parts of 5 MiB in flight are 0.6 of the link: what is full is the server.
+    whole_s = KNEE * 5 * MIB * 8 / (0.6 * path.rate)
+    server = ("--knee", str(KNEE), "--service-time", f"fixed:{whole_s * 1000:.0f}ms op=UploadPart")
+    seconds = 3 * bench.scale.seconds
     a, b = bench.pairs("goodput: auto / fixed:64", *(
-        bench.up(path, 2e9, "--part-size", "5M", "--cc", cc, server=server, seconds=seconds,
+        bench.up(path, "--part-size", "5M", "--cc", cc, server=server, seconds=seconds,
                  watched=True) for cc in ("fixed:64", "auto")), 1.0,
         measure=lambda o: served_rate(o, bench.scale.warm, seconds), note="parts with status 200")
     refused = [[max(1, sum(s.status == 503 for s in o.served)) for o in side] for side in (a, b)]
@@ -299,18 +302,18 @@ def steps(bench):
 
 
 def steps_cell(bench):
-    still = Path("rate=1G rtt=20ms")
-    grid = {n: bench.up(still, 1e9, "--cc", f"fixed:{n}")
+    still, less = bench.link(1, "rtt=20ms"), bench.link(0.3, "rtt=120ms")
+    grid = {n: bench.up(still, "--cc", f"fixed:{n}")
             for n in ((2, 8) if bench.quick else (1, 2, 4, 8, 16, 32))}
     _, alone = bench.best(grid)
     most = max(o.goodput for o in alone.values())
     kept = min(n for n, o in alone.items() if o.goodput >= 0.98 * most)
     length = 15 if bench.quick else 30
-    path = Path(still.text, f"{length}s rate=300M rtt=120ms; {2 * length}s rate=1G rtt=20ms")
+    path = Path(still.text, f"{length}s {less}; {2 * length}s {still}", still.rate)
     a, b = bench.pairs(f"auto / fixed:{kept}", *(
-        bench.up(path, 1e9, "--cc", cc, seconds=3 * length) for cc in (f"fixed:{kept}", "auto")),
+        bench.up(path, "--cc", cc, seconds=3 * length) for cc in (f"fixed:{kept}", "auto")),
         1.15)
-    for phase, name in ((1, "300 Mbit/s, 120 ms"), (2, "1 Gbit/s, 20 ms")):
+    for phase, name in ((1, str(less)), (2, str(still))):
         span = phase * length, (phase + 1) * length
         bench.ratio(f"auto / fixed:{kept}, while {name}", a, b, None,
                     measure=lambda o, s=span: o.between(*s))
@@ -337,12 +340,12 @@ def fairness(bench):
 
 def beside_cell(bench):
     """argosy as it comes, and with --background where it has that."""
-    path, seconds = Path("rate=1G rtt=20ms"), bench.scale.seconds
+    path, seconds = bench.link(1, "rtt=20ms"), bench.scale.seconds
     flow = ["iperf3", "-c", "10.77.0.2", "-C", "cubic", "-t", str(seconds), "-J"]
-    sides = {"alone": bench.iperf(path, 1, "cubic"), "beside": bench.up(path, 1e9, beside=flow)}
+    sides = {"alone": bench.iperf(path, 1, "cubic"), "beside": bench.up(path, beside=flow)}
     absent = missing(("background",))
     if not absent:
-        sides["background"] = bench.up(path, 1e9, "--background", beside=flow)
+        sides["background"] = bench.up(path, "--background", beside=flow)
     outcomes = bench.sides(sides)
     for side, name, bar in (("beside", "argosy", None), ("background", "argosy --background", 0.8)):
         if side not in outcomes:
@@ -352,7 +355,7 @@ def beside_cell(bench):
         bench.ratio(f"the other flow: beside {name} / alone", outcomes["alone"], outcomes[side],
                     bar, measure=iperf_rate)
         bench.mean(f"{name} and the other flow: of the link", outcomes[side],
-                   [o.goodput / payload(1e9) for o in outcomes[side]], None)
+                   [o.goodput / payload(path.rate) for o in outcomes[side]], None)
 
 
 def iperf_rate(outcome):
@@ -364,18 +367,18 @@ def iperf_rate(outcome):
 
 def max_rate(bench):
     """Any five seconds, from the first on, against what was asked for."""
-    path = Path("rate=1G rtt=20ms")
-    for megabits in (50,) if bench.quick else (10, 50, 400):
-        yield f"{megabits} Mbit/s", partial(max_rate_cell, bench, path, megabits)
+    path = bench.link(1, "rtt=20ms")
+    for megabits in (50,) if bench.quick else (10, 50, 400 * bench.scale.links):
+        yield f"{megabits:.0f} Mbit/s", partial(max_rate_cell, bench, path, megabits)
 
 
 def max_rate_cell(bench, path, megabits):
     seconds = 12
-    side = bench.up(path, megabits * 1e6, "--max-rate", f"{megabits}Mbit/s", seconds=seconds)
+    side = bench.up(path, "--max-rate", f"{megabits:.0f}Mbit/s", seconds=seconds)
     outcomes = bench.sides({"B": side})["B"]
     windows = [[o.between(t / 10, t / 10 + 5) / (megabits * 1e6)
                 for t in range(10, (seconds - 5) * 10)] for o in outcomes]
-    bench.worst(f"{megabits} Mbit/s: any 5 s are off by", outcomes,
+    bench.worst(f"{megabits:.0f} Mbit/s: any 5 s are off by", outcomes,
                 [max(abs(w - 1) for w in run) for run in windows], 0.02)
 
 

@@ -40,6 +40,7 @@ enum err steer_open(struct steer *steer, const struct conf *conf)
     struct cc_limits limits = steer_limits(conf);
     enum err err = prefixes_open(&steer->prefixes, conf->prefixes, 0);
 
+    steer->conf = conf;
     for (uint32_t rank = 0; rank < TASK_RANKS && !err; rank++)
         err = fair_open(&steer->fairs[rank], &steer->prefixes);
     flow_init(&steer->flow, conf->cc, &limits);
@@ -183,15 +184,41 @@ uint64_t steer_part_bytes(struct steer *steer, uint64_t left_bytes, uint64_t now
     return bytes;
 }
 
+/* The window was cut for what was a prefix's affair: its search begins anew. */
+static void steer_start_again(struct steer *steer, uint64_t now_ns)
+{
+    struct cc_limits limits = steer_limits(steer->conf);
+    struct flow_decision *decision = &steer->flow.decision;
+    const struct sample last = steer->flow.sample;
+    uint32_t before = flow_window(&steer->flow);
+
+    if (before > limits.start) limits.start = before;
+    flow_init(&steer->flow, steer->conf->cc, &limits);
+    *decision = (struct flow_decision){.now_ns = now_ns,
+                                       .before = before,
+                                       .after = flow_window(&steer->flow),
+                                       .state = "start",
+                                       .why = "the refusals were a prefix's, not the server's",
+                                       .sample = last};
+    steer_give_out(steer);
+    if (decision->before != decision->after) steer_note_window(steer);
+}
+
+static void steer_tick_prefixes(struct steer *steer, uint64_t now_ns)
+{
+    if (!prefixes_tick(&steer->prefixes, now_ns)) return;
+    for (uint32_t i = 0; i < steer->prefixes.news_count; i++)
+        steer_note_prefix(steer, &steer->prefixes.news[i], now_ns);
+    if (steer->prefixes.acquits) steer_start_again(steer, now_ns);
+}
+
 /* Refusals that only some prefixes meet are no matter of the path. */
 void steer_tick(struct steer *steer, uint64_t now_ns)
 {
     struct sample_totals totals = {0};
     uint64_t rtt_ns = 0;
 
-    if (prefixes_tick(&steer->prefixes, now_ns))
-        for (uint32_t i = 0; i < steer->prefixes.news_count; i++)
-            steer_note_prefix(steer, &steer->prefixes.news[i], now_ns);
+    steer_tick_prefixes(steer, now_ns);
     for (uint32_t i = 0; i < steer->count; i++)
         traffic_add_up(steer->traffics[i], &totals, &rtt_ns);
     totals.refusals = steer->prefixes.common_refusals;

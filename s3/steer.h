@@ -37,6 +37,7 @@ struct steer {
     struct flow flow;
     struct grain grain;
     uint64_t memory_bytes, staged_bytes_max; /* of parts; of one part, 0: it is not staged */
+    const struct conf *conf;
     struct traffic *traffics[CORES_MAX];
     uint32_t count;
     struct steer_decision decisions[STEER_DECISIONS];

@@ -159,7 +159,7 @@ static void prefixes_weigh(const struct prefixes *prefixes)
 }
 
 /* Do most of those that are asked anything refuse? With one there is no telling: then as well. */
-static bool prefixes_are_refused(const struct prefixes *prefixes)
+static bool prefixes_are_refused(struct prefixes *prefixes)
 {
     uint32_t active = 0, refused = 0;
 
@@ -168,6 +168,7 @@ static bool prefixes_are_refused(const struct prefixes *prefixes)
         active += entry->round_answered + entry->round_refused > 0;
         refused += entry->round_refused > 0;
     }
+    prefixes->doubted |= active == 1 && refused == 1;
     return 2 * refused > active;
 }
 
@@ -181,10 +182,42 @@ static void prefixes_end_round(struct prefixes *prefixes, uint32_t index,
     round->refused = entry->round_refused;
     if (round->common) prefixes->common_refusals += round->refused;
     if (prefixes->kind != PREFIXES_FAIR) return;
-    bool is_news = prefix_on_round(&entry->prefix, round);
-    prefixes->apart |= entry->prefix.rate_per_s > 0 || entry->prefix.window > 0;
-    if (!is_news) return;
+    if (!prefix_on_round(&entry->prefix, round)) return;
     if (prefixes->news_count < PREFIXES_NEWS_MAX) prefixes->news[prefixes->news_count++] = news;
+}
+
+static bool prefixes_is_limited(const struct prefixes_entry *entry)
+{
+    return entry->prefix.rate_per_s > 0 || entry->prefix.window > 0;
+}
+
+/* Several are active, and at most half of them are limited: for a while, since a server that is
+ * full refuses one prefix earlier than another. */
+static bool prefixes_acquit(struct prefixes *prefixes)
+{
+    uint32_t active = 0, limited = 0;
+
+    if (!prefixes->doubted) return false;
+    for (uint32_t i = 0; i < prefixes->count; i++) {
+        const struct prefixes_entry *entry = &prefixes->entries[i];
+        bool is_active = entry->round_answered + entry->round_refused > 0;
+        active += is_active;
+        limited += is_active && prefixes_is_limited(entry);
+    }
+    bool says_so = limited > 0 && 2 * limited <= active;
+    prefixes->acquitting = says_so ? prefixes->acquitting + 1 : 0;
+    if (prefixes->acquitting < PREFIX_COMMON_ROUNDS) return false;
+    prefixes->doubted = false;
+    return true;
+}
+
+static bool prefixes_are_apart(const struct prefixes *prefixes)
+{
+    if (prefixes->kind != PREFIXES_FAIR) return prefixes->kind == PREFIXES_STATIC;
+    if (prefixes->doubted) return true;
+    for (uint32_t i = 0; i < prefixes->count; i++)
+        if (prefixes_is_limited(&prefixes->entries[i])) return true;
+    return false;
 }
 
 bool prefixes_tick(struct prefixes *prefixes, uint64_t now_ns)
@@ -197,10 +230,13 @@ bool prefixes_tick(struct prefixes *prefixes, uint64_t now_ns)
     prefixes->news_count = 0;
     for (uint32_t i = 0; i < prefixes->count; i++)
         prefixes_read(prefixes, i);
-    prefixes->apart = prefixes->kind == PREFIXES_STATIC;
     round.common = prefixes->kind != PREFIXES_FAIR || prefixes_are_refused(prefixes);
     for (uint32_t i = 0; i < prefixes->count; i++)
         prefixes_end_round(prefixes, i, &round);
     prefixes_weigh(prefixes);
+    prefixes->acquits =
+        prefixes->kind == PREFIXES_FAIR && !round.common && prefixes_acquit(prefixes);
+    if (round.common) prefixes->acquitting = 0;
+    prefixes->apart = prefixes_are_apart(prefixes);
     return true;
 }

@@ -12,7 +12,9 @@
  * prefix begins fewer requests, each of which is in flight for longer: all have as much in flight.
  *
  * Refusals that most of the active prefixes meet alike are the server's: they count in
- * common_refusals, for the controller of the path, and cut no prefix at once (sched/prefix).
+ * common_refusals, for the controller of the path, and cut no prefix at once (sched/prefix). So
+ * do those of a prefix that is active alone, since there is no telling; when others turn out not to
+ * be limited, `acquits` takes that back. A run may begin in a prefix that is.
  *
  * Index 0 is what has no prefix. Beyond PREFIXES_MAX several share one, by hash. */
 #ifndef SCHED_PREFIXES_H
@@ -67,11 +69,14 @@ struct prefixes {
     uint32_t news_count;
     bool open;  /* nothing is limited any more: what is left is to be returned, not run */
     bool apart; /* some may begin less than there are slots: then work of others is worth finding */
+    bool acquits; /* in this tick: those refusals were some prefixes', not the server's */
     /* private */
     uint16_t *places; /* an open hash table of indices */
     const struct prefixes_cell *cells[CORES_MAX];
     uint32_t core_count;
-    uint64_t round_ns; /* when it began */
+    uint64_t round_ns;   /* when it began */
+    bool doubted;        /* refusals of a single active prefix count as the server's */
+    uint32_t acquitting; /* rounds on end that say that they were not */
 };
 
 /* Errors: ERR_NO_MEMORY. */

@@ -69,7 +69,7 @@ class Run:
 def quiet_bench(lab, quick=True):
     bench = lab_bench.Bench(lab, lab_bench.Scale(quick), lambda _line: None)
     bench.about = {"when": "2026-11-25 08:00 UTC", "commit": "abc", "machine": "2 × CPU",
-                   "quick": quick, "minutes": 1.5}
+                   "quick": quick, "links": 1.0, "minutes": 1.5}
     return bench
 
 
@@ -196,13 +196,13 @@ def lab_measures(t):
         if harness.is_sanitized():
             os.environ["ASAN_OPTIONS"] = harness.NO_LEAKS
             t.at_end(lambda: os.environ.pop("ASAN_OPTIONS"))
-        path = lab_path.Path("rate=100M rtt=10ms")
+        path = lab_path.Path("rate=100M rtt=10ms", rate=100e6)
         folder, size = bench.tree("tree", [256 * 1024] * 16)
         try:
             whole = lab_table.one_argosy(bench, path, (folder, size), (), watched=True)(1)
             eight = lab_table.static(bench, path, (folder, size), (), watched=True)(1) \
                 if not lab_table.missing(("cc", "prefixes")) else whole
-            cut = bench.up(path, 100e6, seconds=3)(1)
+            cut = bench.up(path, seconds=3)(1)
         except lab_path.Trouble as trouble:
             if re.search("cannot make|/dev/net/tun|cannot mount|does not offload", str(trouble)):
                 raise Skip(f"no laboratory on this machine: {trouble}") from None

@@ -114,6 +114,43 @@ static void test_whose_refusals(void **state)
     close_prefixes();
 }
 
+/* A run begins in a prefix that is limited: with one there is no telling, and the path answers. The
+ * others, found later, say whose refusals they were; where most are refused they do not. */
+static void test_acquits(void **state)
+{
+    (void)state;
+    for (int refusing = 1; refusing <= 2; refusing++) {
+        uint32_t acquitted = 0;
+        open_prefixes(PREFIXES_FAIR);
+        uint16_t index[3];
+        static const char *const names[] = {"a/", "b/", "c/"};
+        for (int i = 0; i < 3; i++)
+            index[i] = prefixes_find(&prefixes, bytes_of(names[i]), now_ns);
+        assert_false(prefixes.apart);
+        for (int round = 0; round < 20; round++) {
+            bool alone = round < 6;
+            answer(index[0], 10, NS_PER_MS);
+            if (round < 12) meter_add(&cells[0][index[0]].refused, 5);
+            for (int i = 1; i < 3 && !alone; i++) {
+                answer(index[i], 10, NS_PER_MS);
+                if (i < refusing) meter_add(&cells[1][index[i]].refused, 5);
+            }
+            end_round();
+            acquitted += prefixes.acquits;
+            assert_true(prefixes.apart); /* from the first refusal on */
+            if (alone) assert_false(prefixes.acquits);
+        }
+        assert_true(prefixes.common_refusals >= 30);
+        assert_int_equal(acquitted, refusing == 1 ? 1 : 0);
+        close_prefixes();
+    }
+    open_prefixes(PREFIXES_STATIC);
+    assert_true(prefixes.apart);
+    end_round();
+    assert_true(prefixes.apart && !prefixes.acquits);
+    close_prefixes();
+}
+
 static void test_news(void **state)
 {
     (void)state;
@@ -143,9 +180,8 @@ static void test_news(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_whose_refusals),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_whose_refusals), cmocka_unit_test(test_acquits),
         cmocka_unit_test(test_news),
     };
     return cmocka_run_group_tests_name("prefixes", tests, NULL, NULL);

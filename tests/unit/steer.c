@@ -141,6 +141,35 @@ static void test_what_counts_as_a_loss(void **state)
     }
 }
 
+/* The run begins in a prefix that is limited, and the path answers to its refusals; once others are
+ * found that are not, the path begins anew. */
+static void test_begins_again(void **state)
+{
+    struct world *w = open_world(FLOW_AUTO, 1);
+    uint64_t cut, start = meter_read(&w->steer.window);
+    struct steer_decision decision;
+    bool told = false;
+    (void)state;
+    uint16_t limited = 0; /* tick() has answers there */
+    uint16_t other = steer_prefix(&w->steer, BYTES("b/x"), 0, w->now_ns);
+    uint16_t third = steer_prefix(&w->steer, BYTES("c/x"), 0, w->now_ns);
+    for (int i = 0; i < 60; i++) {
+        traffic_on_failure(&w->traffics[0], limited, ERR_SLOW_DOWN);
+        tick(w);
+    }
+    cut = meter_read(&w->steer.window);
+    assert_true(cut < start);
+    for (int i = 0; i < 60; i++) {
+        traffic_on_answer(&w->traffics[0], other, 30 * NS_PER_MS);
+        traffic_on_answer(&w->traffics[0], third, 30 * NS_PER_MS);
+        tick(w);
+    }
+    while (steer_take(&w->steer, &decision))
+        told |= strstr(decision.why, "a prefix's, not the server's") != NULL;
+    assert_true(told);
+    assert_true(meter_read(&w->steer.window) >= start);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_decisions),
         cmocka_unit_test(test_what_counts_as_a_loss),
+        cmocka_unit_test(test_begins_again),
     };
     return cmocka_run_group_tests_name("steer", tests, NULL, NULL);
 }
