@@ -140,7 +140,7 @@ def skew(bench):
     dice = random.Random(4)
     path = bench.link(1, "rtt=20ms")
     server = ("--byte-rate", f"{path.rate * 0.16 / 8e3:.0f}KB per=object")
-    mean = (4 if bench.quick else 16) * path.rate / 1e9 * MIB
+    mean = (8 if bench.quick else 16) * path.rate / 1e9 * MIB
     for name, bar, sizes in (
             ("lognormal σ=1", 1.20, [int(mean * dice.lognormvariate(-0.5, 1)) for _ in range(64)]),
             ("uniform", 0.98, [int(mean)] * 64)):
