@@ -50,13 +50,13 @@ void prefix_on_back(struct prefix *prefix)
 
 /* --- rounds --- */
 
-static double prefix_answered_per_s(const struct prefix *prefix, uint64_t interval_ns)
+static uint32_t prefix_answered(const struct prefix *prefix)
 {
-    double sum = 0;
+    uint32_t sum = 0;
 
     for (uint32_t i = 0; i < prefix->known; i++)
         sum += prefix->answered[(prefix->round + PREFIX_HISTORY - i) % PREFIX_HISTORY];
-    return sum * (double)NS_PER_S / ((double)interval_ns * prefix->known);
+    return sum;
 }
 
 static void prefix_hold(struct prefix *prefix, uint64_t now_ns)
@@ -69,15 +69,27 @@ static void prefix_hold(struct prefix *prefix, uint64_t now_ns)
     prefix->steady = prefix->loose = 0;
 }
 
+/* What was answered is the limit, where it is enough to be told from chance. */
+static void prefix_cut_rate(struct prefix *prefix, uint32_t answered, uint64_t interval_ns)
+{
+    double known_s = (double)interval_ns * prefix->known / (double)NS_PER_S;
+    double rate = PREFIX_RATE_BETA * prefix->rate_per_s;
+
+    if (answered >= PREFIX_ANSWERED_MIN) {
+        double found = PREFIX_RATE_BETA * answered / known_s;
+        rate = rate > 0 ? fmin(rate, found) : found;
+    }
+    if (rate > 0) prefix->rate_per_s = fmax(rate, PREFIX_RATE_MIN);
+}
+
 static bool prefix_on_loss(struct prefix *prefix, const struct prefix_round *round)
 {
-    double answered_per_s = prefix_answered_per_s(prefix, round->interval_ns);
+    uint32_t answered = prefix_answered(prefix);
 
     if (round->common && ++prefix->common < PREFIX_COMMON_ROUNDS) return false;
     if (prefix->echo > 0 || prefix->known < PREFIX_KNOWN_MIN) return false;
-    double rate = fmax(PREFIX_RATE_BETA * answered_per_s, PREFIX_RATE_MIN);
-    if (prefix->rate_per_s > 0) rate = fmin(rate, PREFIX_RATE_BETA * prefix->rate_per_s);
-    prefix->rate_per_s = fmax(rate, PREFIX_RATE_MIN);
+    if (round->common && answered < PREFIX_ANSWERED_MIN) return false;
+    prefix_cut_rate(prefix, answered, round->interval_ns);
     if (!round->common) prefix->window = fmax(1, PREFIX_WINDOW_BETA * prefix->flight_most);
     prefix->why = round->common
                       ? "the server refuses all prefixes, and fewer in flight did not help"

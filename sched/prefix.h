@@ -31,6 +31,7 @@
 #define PREFIX_ROUND_NS      (250 * NS_PER_MS)
 #define PREFIX_HISTORY       4u /* rounds: the last second */
 #define PREFIX_KNOWN_MIN     2u /* of them, before a rate is set: one may be a burst, or nothing */
+#define PREFIX_ANSWERED_MIN  8u /* in them: fewer, of slow requests, are no rate */
 #define PREFIX_RATE_BETA     0.95
 #define PREFIX_WINDOW_BETA   0.7
 #define PREFIX_RATE_MIN      1.0 /* a second: nobody is shut out */

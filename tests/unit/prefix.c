@@ -110,6 +110,21 @@ static void test_common(void **state)
     assert_true(w.prefix.rate_per_s > 90 && w.prefix.window == 0);
 }
 
+/* Requests of seconds: what a second answered is chance, and no limit. The path answers to a server
+ * that is full; a prefix that is refused by itself has fewer in flight. */
+static void test_slow_answers(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w);
+    assert_int_equal(go(&w, 20), 20);
+    for (uint32_t i = 0; i < 4 * PREFIX_COMMON_ROUNDS; i++)
+        assert_false(round_of(&w, i % 4 == 0, 5, true));
+    assert_true(w.prefix.rate_per_s == 0 && w.prefix.window == 0);
+    assert_true(round_of(&w, 0, 5, false));
+    assert_true(w.prefix.rate_per_s == 0 && w.prefix.window == PREFIX_WINDOW_BETA * 20);
+}
+
 /* Probes where the limit is felt, and forgets one that is not felt for long. */
 static void test_probes_and_forgets(void **state)
 {
@@ -137,6 +152,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_free_is_not_limited),
         cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_slow_answers),
         cmocka_unit_test(test_first_round),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_common),
