@@ -92,10 +92,13 @@ def sides(row):
     return shown
 
 
-def row_html(row):
+def row_html(row, about):
+    """`about`: of the experiment's last run; a row that is older says of when it is."""
     kind = row["verdict"].split(" ")[0]
     cells = "<br>".join(escape(s) for s in sides(row))
     note = f"<br><small>{escape(row['note'])}</small>" if row["note"] else ""
+    if row["about"]["when"] != about["when"]:
+        note += f"<br><small>{escape(about_text(row['about']))}</small>"
     return (f"<tr><td>{escape(row['cell'])}{note}</td><td class=n>{number(row['value'])}</td>"
             f"<td class=n>{interval_text(row)}</td><td class=n>{bar_text(row)}</td>"
             f"<td class={kind}>{row['verdict']}</td><td>{strip(row)}</td>"
@@ -111,11 +114,11 @@ def nice(value):
 
 
 def plot(lines, unit):
-    """Lines: (name, [(seconds, value)], is it a staircase); as SVG."""
+    """Lines: (colour, name, [(seconds, value)], is it a staircase); as SVG."""
     width, height = PLOT
     left, above, below = MARGIN
-    time = max((p[0] for _, dots, _ in lines for p in dots), default=0) or 1
-    most = nice(max((p[1] for _, dots, _ in lines for p in dots), default=0) * 1.02 or 1)
+    time = max((p[0] for *_, dots, _ in lines for p in dots), default=0) or 1
+    most = nice(max((p[1] for *_, dots, _ in lines for p in dots), default=0) * 1.02 or 1)
 
     def at(seconds, value):
         return (f"{left + (width - left - 8) * seconds / time:.1f},"
@@ -131,14 +134,14 @@ def plot(lines, unit):
         x = at(mark * every, 0).split(",")[0]
         parts.append(f'<text x="{x}" y="{height - 8}" text-anchor="middle">{mark * every:g}</text>')
     parts.append(f'<text x="{left}" y="{above - 2}">{escape(unit)}, over seconds</text>')
-    for index, (_, dots, is_stair) in enumerate(lines):
+    for colour, _, dots, is_stair in lines:
         if is_stair:
             dots = [p for i, (t, v) in enumerate(dots)
                     for p in ([(t, dots[i - 1][1])] if i else []) + [(t, v)]]
-        parts.append(f'<polyline fill="none" stroke="{COLOURS[index % len(COLOURS)]}" '
+        parts.append(f'<polyline fill="none" stroke="{colour}" '
                      f'stroke-width="1.5" points="{" ".join(at(*p) for p in dots)}"/>')
-    legend = " ".join(f'<span style="color:{COLOURS[i % len(COLOURS)]}">━ {escape(name)}</span>'
-                      for i, (name, _, _) in enumerate(lines))
+    legend = " ".join(f'<span style="color:{colour}">━ {escape(name)}</span>'
+                      for colour, name, *_ in lines)
     return (f'<figure><svg viewBox="0 0 {width} {height}" width="{width}">{"".join(parts)}</svg>'
             f'<figcaption>{legend}</figcaption></figure>')
 
@@ -160,8 +163,10 @@ def plots_html(runs_of):
     text = []
     for path, runs in runs_of.items():
         text.append(f"<p>{escape(path)}: the last run of each side</p>")
-        text.append(plot([(r["name"], r["goodput"], False) for r in runs], "Mbit/s on the path"))
-        stairs = [(r["name"], r["window"], True) for r in runs if r["window"]]
+        coloured = [(COLOURS[i % len(COLOURS)], r) for i, r in enumerate(runs)]
+        text.append(plot([(c, r["name"], r["goodput"], False) for c, r in coloured],
+                         "Mbit/s on the path"))
+        stairs = [(c, r["name"], r["window"], True) for c, r in coloured if r["window"]]
         if stairs:
             text.append(plot(stairs, "parts in flight, as decided"))
     return f"<details open><summary>over time</summary>{''.join(text)}</details>" if text else ""
@@ -193,7 +198,7 @@ def page(results):
              "interval is not; not decided: more pairs would tell. VOID: the machine was too busy "
              "for the path. docs/lab.md says more.</p>"]
     for name, result in results.items():
-        rows = "".join(row_html(r) for r in result["rows"])
+        rows = "".join(row_html(r, result["about"]) for r in result["rows"])
         parts.append(
             f"<h2>{escape(name)}</h2><p>{escape(result['title'])}. "
             f"{escape(about_text(result['about']))}, {result['about']['minutes']:.1f} minutes</p>"
