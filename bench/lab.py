@@ -7,15 +7,15 @@
   bench/lab.py -l              their names
   --quick                      fewer cells, shorter runs: half an hour, and wider intervals
   --pairs N                    of runs, instead of 4 (quick: 3)
-  --links SHARE                of the bars' rates: 0.5 is 500 Mbit/s where they say 1 Gbit/s; else the
-                               most of 1, 0.5 and 0.3 that this machine carries, which is tried
+  --links SHARE                of the bars' rates: 0.5 is 500 Mbit/s where they say 1 Gbit/s; else
+                               what this machine carries of 1, 0.5 and 0.3, which is tried
   --seconds N                  of a run, instead of 20 (quick: 7)
   --markdown                   runs nothing: the last results as the table of docs/flow-control.md
   --report                     runs nothing: writes the report of the last results again
 
 Under $BUILD/lab: report.html (plots inside, no network), results.json, and runs-NAME.jsonl (a line
 a calibration, run and row). A bar that is missed is a result. The exit code is 1 where a program
-failed and a cell so has none; a cell whose path could not be made as asked is skipped, and says so."""
+failed and a cell so has none; one whose path could not be made as asked is skipped, and says so."""
 
 import argparse
 import json
@@ -106,7 +106,8 @@ def run(name, scale, keep):
     """Measures; after each cell, keep() has the experiment's result as bench/lab_report.py wants
     it, in case that the laboratory is ended before the next."""
     experiment, started = EXPERIMENTS[name], time.monotonic()
-    about = {"commit": core.commit(), "machine": machine(), "quick": scale.quick, "links": scale.links,
+    about = {"commit": core.commit(), "machine": machine(), "quick": scale.quick,
+             "links": scale.links,
              "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
     print(f"{name}: {experiment.title}", flush=True)
     with open(os.path.join(FOLDER, f"runs-{name}.jsonl"), "w", encoding="utf-8") as log:

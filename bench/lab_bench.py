@@ -51,8 +51,9 @@ class Bench:
     # --- rows
     def row(self, cell, **fields):
         """One of the report: what was measured, with its interval, against its bar."""
-        fields = {"cell": cell, "of": self.cell, "about": self.about, "note": "", "low": None, "high": None, "bar": None, "most": False,
-                  "value": None, "a": [], "b": [], "names": ["", ""], "unit": "", **fields}
+        fields = {"cell": cell, "of": self.cell, "about": self.about, "note": "", "low": None,
+                  "high": None, "bar": None, "most": False, "value": None, "a": [], "b": [],
+                  "names": ["", ""], "unit": "", **fields}
         self.rows.append(fields)
         self.lab.keep("row", fields)
         self.say(row_text(fields))

@@ -222,7 +222,8 @@ def markdown(results):
         for name, row in found:
             note = f": {row['note']}" if row["value"] is None and row["note"] else ""
             cells = (name, row["cell"], bar_text(row), number(row["value"]), interval_text(row),
-                     row["verdict"] + note, f"{row['about']['when'][:10]}, {row['about']['commit']}")
+                     row["verdict"] + note,
+                     f"{row['about']['when'][:10]}, {row['about']['commit']}")
             parts.append("| " + " | ".join(c.replace("|", "\\|").replace("\n", " ")
                                            for c in cells) + " |")
         parts.append("")
