@@ -150,8 +150,13 @@ def carried():
     for links in LINKS:
         with open(os.path.join(FOLDER, "runs-links.jsonl"), "w", encoding="utf-8") as log:
             bench = Bench(Lab(FOLDER, log), Scale(True, links=links))
-            if bench.carries(bench.link(1, "rtt=100ms")):
-                break
+            try:
+                if bench.carries(bench.link(1, "rtt=100ms")):
+                    break
+            except Trouble as trouble:
+                sys.exit(f"lab: there is no laboratory here: {trouble}")
+            finally:
+                shutil.rmtree(os.path.join(FOLDER, "files"), ignore_errors=True)
     print(f"links: {links:g} of the bars' rates\n", flush=True)
     return links
 
