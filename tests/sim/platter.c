@@ -2,7 +2,7 @@
  * power cut makes of the two.
  *
  * A change of a name is on the medium when its folder was synced. Until then it may be there or
- * not: in half of the cuts all up to one of them are, as where a journal of the file system keeps
+ * not: in most cuts all up to one of them are, as where a journal of the file system keeps
  * their order; in the others each by itself, as POSIX allows. A rename is whole or did not happen.
  * What is in a folder that is not there is lost. Of unsynced writes each block is there or not, of
  * an unsynced size the new one or one between, of times and mode the new ones or the synced ones.
@@ -147,8 +147,9 @@ void platter_close_world(void)
 
 static void cut_changes(void)
 {
-    bool ordered = world_chance(0.5);
+    bool ordered = world_chance(0.6);
     uint32_t end = (uint32_t)world_below(platter.change_count + 1);
+    if (world_chance(0.4)) end = platter.change_count; /* they were just written */
     for (uint32_t i = 0; i < platter.change_count; i++) {
         bool there = ordered ? i < end : world_chance(0.5);
         if (there) apply(&platter.changes[i]);

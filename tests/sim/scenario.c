@@ -118,6 +118,17 @@ static void conf_for_likes(struct conf *conf)
     conf->connections_max = (uint32_t)world_between(6, 16);
 }
 
+/* One part after the other, so that some are done long before others. */
+static void conf_for_parts(struct conf *conf)
+{
+    conf->multipart_threshold_bytes = conf->part_bytes = PART_BYTES_MIN;
+    conf->cpu_count = 1;
+    conf->memory_bytes = 32 * MIB;
+    conf->parts_start = 1;
+    conf->cc = FLOW_FIXED;
+    conf->cc_fixed = (uint32_t)world_between(1, 2);
+}
+
 static void draw_conf(void)
 {
     struct conf *conf = &scenario.conf;
@@ -144,6 +155,7 @@ static void draw_conf(void)
     conf->reply_timeout_ns = world_between(2, 30) * NS_PER_S;
     conf->stall_timeout_ns = world_between(2, 20) * NS_PER_S;
     if (scenario.slow || scenario.racy) conf_for_likes(conf);
+    if (scenario.heavy) conf_for_parts(conf);
     snprintf(creds.access_key, sizeof creds.access_key, "access");
     snprintf(creds.secret_key, sizeof creds.secret_key, "secret");
     struct endpoint_options options = {.url = "http://s3.sim:9000",
@@ -170,6 +182,7 @@ static void draw_net(void)
         .sockets_max = conf->connections_max,
         .user_timeout_ns = conf->stall_timeout_ns,
     };
+    if (scenario.heavy) options.rate_bytes_per_s = (uint64_t)draw_scale(4e6, 3e7);
     bool has_names = !conf->endpoints[0].is_literal;
     if (has_names && has_fault(FAULT_REFUSED) && options.address_count > 1)
         options.dead_addresses = (uint32_t)world_below((1u << options.address_count) - 1);
@@ -205,7 +218,7 @@ static void draw_items(void)
     if (scenario.slow) count = world_between(40, 150);
     if (scenario.slow || scenario.racy) large_chance = 5;
     for (uint64_t i = 0; i < count; i++) {
-        bool large = world_below(large_chance) == 0 || (scenario.racy && i < 2);
+        bool large = world_below(large_chance) == 0 || (i < 2 && (scenario.racy || scenario.heavy));
         uint64_t bytes = items_draw_size(large);
         if (items_world()->bytes + bytes > bytes_max) bytes = world_below(1000);
         items_add(bytes);
@@ -634,6 +647,7 @@ static void draw_scenario(const struct scenario_options *options)
                                                : world_below(SCENARIO_KINDS));
     scenario.settings = world_chance(0.8) ? &settings : NULL;
     scenario.faulty_lives = !options->quiet && world_chance(0.5);
+    scenario.heavy = scenario.faulty_lives && world_chance(0.3);
     scenario.pure = options->quiet || (scenario.faulty_lives && world_chance(0.5));
     world->faulty = true;
     bool alone = !options->quiet && !scenario.faulty_lives;

@@ -42,8 +42,9 @@ struct scenario {
     bool pure;                 /* nothing goes wrong but the ends of processes */
     bool slow;                 /* … but that connections are slow: is only that cut? */
     bool racy;                 /* … but that copies of parts come late */
-    bool faulty_lives;         /* ends of processes were drawn */
-    enum cut_kind ended;       /* how the last process ended; CUT_NONE: by itself */
+    bool heavy;        /* large objects on a slow path: processes end in the midst of their parts */
+    bool faulty_lives; /* ends of processes were drawn */
+    enum cut_kind ended; /* how the last process ended; CUT_NONE: by itself */
     uint32_t kills, power_cuts, done_lines;
     uint32_t stalls;                       /* cut by the process for moving next to nothing */
     uint64_t moved_before;                 /* bytes, by the processes before */
