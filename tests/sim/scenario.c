@@ -214,7 +214,7 @@ static void draw_items(void)
     uint64_t count = 1, bytes_max = 40 * MIB;
     uint64_t large_chance = scenario_is_tree() ? 10 : 2; /* one in so many */
     if (scenario_is_tree()) count = world_chance(0.05) ? 200 : (uint64_t)draw_scale(1, 40);
-    if (scenario_is_tree()) bytes_max = 24 * MIB;
+    if (scenario_is_tree()) bytes_max = (scenario.heavy || scenario.racy ? 24 : 16) * MIB;
     if (scenario.slow) count = world_between(40, 150);
     if (scenario.slow || scenario.racy) large_chance = 5;
     for (uint64_t i = 0; i < count; i++) {

@@ -25,6 +25,10 @@
 #define JOBS_MAX      64u
 #define OUTPUT_MAX    (256u * 1024)
 
+/* jemalloc's, where that is linked: pages are not given back between a seed's large objects. */
+extern const char *malloc_conf;
+const char *malloc_conf = "dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:never";
+
 struct job {
     pid_t pid;
     uint64_t seed;
