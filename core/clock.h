@@ -6,7 +6,17 @@
 
 #include "core/base.h"
 
-uint64_t clock_now_ns(void);  /* monotonic, since an arbitrary moment */
-uint64_t clock_wall_ns(void); /* since 1970-01-01 UTC */
+struct clock_thread {   /* what a thread has had of the CPUs; zeroed before the first look */
+    uint64_t ran_ns;    /* on one, in its own code and in the kernel's */
+    uint64_t waited_ns; /* for one: ready to run, while others ran; 0: the kernel does not tell */
+    /* private */
+    int file; /* 1 + the descriptor; 0: not opened yet; < 0: not to be had */
+};
+
+uint64_t clock_now_ns(void);                         /* monotonic, since an arbitrary moment */
+uint64_t clock_wall_ns(void);                        /* since 1970-01-01 UTC */
+void clock_look_thread(struct clock_thread *thread); /* by that thread: two system calls */
+void clock_close_thread(
+    struct clock_thread *thread); /* by any, when it is not looked at any more */
 
 #endif

@@ -7,6 +7,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -437,16 +438,29 @@ enum err ring_socket_name(struct ring *ring, int fd, struct sockaddr_storage *ad
     return ring_socket_result(getsockname(fd, (struct sockaddr *)address, address_bytes), &raw);
 }
 
+/* tcpi_rcv_wnd follows tcpi_snd_wnd since Linux 6.2; the headers that we are built with may be
+ * older.
+ */
+static uint32_t ring_tcp_window(const char *tcp)
+{
+    uint32_t bytes;
+    memcpy(&bytes, tcp + offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof bytes, sizeof bytes);
+    return bytes;
+}
+
 /* An older kernel fills less of the struct: what it does not know stays 0. */
 enum err ring_socket_info(struct ring *ring, int fd, struct ring_tcp_info *info)
 {
     (void)ring;
-    struct tcp_info tcp = {0};
-    socklen_t tcp_bytes = sizeof(tcp);
+    union {
+        struct tcp_info tcp;
+        char bytes[sizeof(struct tcp_info) + 64];
+    } u = {.bytes = {0}};
+    socklen_t tcp_bytes = sizeof(u);
     int raw;
-    enum err err =
-        ring_socket_result(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &tcp_bytes), &raw);
+    enum err err = ring_socket_result(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &u, &tcp_bytes), &raw);
     if (err) return err;
+    const struct tcp_info tcp = u.tcp;
     *info = (struct ring_tcp_info){
         .bytes_acked = tcp.tcpi_bytes_acked,
         .bytes_received = tcp.tcpi_bytes_received,
@@ -462,6 +476,7 @@ enum err ring_socket_info(struct ring *ring, int fd, struct ring_tcp_info *info)
         .not_sent_bytes = tcp.tcpi_notsent_bytes,
         .congestion_window_segments = tcp.tcpi_snd_cwnd,
         .segment_bytes = tcp.tcpi_snd_mss,
+        .receive_window_bytes = ring_tcp_window(u.bytes),
         .delivery_rate_app_limited = tcp.tcpi_delivery_rate_app_limited,
         .peer_closed = tcp.tcpi_state != TCP_STATE_ESTABLISHED,
     };

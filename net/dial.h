@@ -48,9 +48,10 @@ struct conn {
     struct addr addr;
     uint64_t used_count; /* times that it was given back: 0 during its first exchange */
     uint64_t idle_since_ns;
-    uint32_t window_bytes;     /* that its peer may fill ahead of us, about; 0: not limited */
-    struct ring_tcp_info seen; /* its user's: as last looked at; zero on a new connection */
-    char *head;                /* HTTP_HEAD_BYTES_MAX bytes for the reply's head of an exchange */
+    uint32_t window_bytes; /* that its peer may fill ahead of us, about; 0: not limited */
+    /* Its user's: as last looked at, and the time before; zero on a new connection. */
+    struct ring_tcp_info seen, before;
+    char *head; /* HTTP_HEAD_BYTES_MAX bytes for the reply's head of an exchange */
 };
 
 #define DIAL_WHY_BYTES 192u

@@ -72,6 +72,11 @@ void download_start(struct download *download, struct work *object, struct op *o
 MUST_USE bool download_next(struct download *download, struct work *work);
 uint64_t download_uncut_bytes(const struct download *download);
 void download_on_work(struct download *download, const struct work *work);
+static inline bool
+download_asks(const struct download *download) /* the server something, by itself */
+{
+    return request_is_busy(&download->request);
+}
 void download_cancel(struct download *download);
 
 #endif

@@ -98,6 +98,7 @@ void fleet_count(const struct fleet *fleet, struct fleet_counts *counts)
         const struct station *station = &fleet->seats[i].mover.station;
         counts->done_bytes += meter_read(&station->done_bytes);
         counts->before_bytes += meter_read(&station->before_bytes);
+        blame_add_up(&fleet->seats[i].mover.blame, &counts->blame);
         for (uint32_t e = 0; e < fleet->conf->endpoint_count; e++) {
             counts->requests += meter_read(&station->clients[e].requests);
             counts->retries += meter_read(&station->clients[e].retries);

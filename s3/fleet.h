@@ -16,6 +16,7 @@ struct fleet_seat { /* a core's part */
 
 struct fleet_counts { /* of all cores, so far */
     uint64_t done_bytes, before_bytes, requests, retries, connections, cuts, cut_bytes;
+    struct blame_totals blame;
 };
 
 struct fleet {

@@ -180,3 +180,21 @@ void intake_cancel(struct intake *intake)
     intake_fail(intake, ERR_CANCELLED, 0);
     intake_settle(intake);
 }
+
+/* --- what is waited for --- */
+
+/* The pipe is read by one part at a time: the parts that are free wait for it as well. */
+void intake_blame(const struct intake *intake, struct blame_tick *tick)
+{
+    const struct intake_lane *reads = NULL;
+    uint32_t busy = 0, last = (intake->next_lane + INTAKE_PARTS - 1) % INTAKE_PARTS;
+    if (!intake->owner) return;
+    if (intake->reading) reads = &intake->lanes[last];
+    for (uint32_t i = 0; i < INTAKE_PARTS; i++) {
+        const struct intake_lane *lane = &intake->lanes[i];
+        const struct intake_lane *told = lane->busy ? lane : reads;
+        busy += lane->busy;
+        if (told) part_blame(&told->part, tick, 1);
+    }
+    if (busy == 0) blame_add(tick, BLAME_CONTROL, 1);
+}

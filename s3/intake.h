@@ -47,5 +47,7 @@ void intake_fini(struct intake *intake);
 /* `object` says endpoint, bucket and key; its result is the upload's. */
 void intake_start(struct intake *intake, struct work *object, struct op *op);
 void intake_cancel(struct intake *intake);
+/* What its parts wait for; nothing where none is under way. */
+void intake_blame(const struct intake *intake, struct blame_tick *tick);
 
 #endif

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "s3/intake.h"
+
 /* Below 1 % of 5 s, and enough to go on while a reader is woken. */
 #define MOVER_WINDOW_NS        (40 * NS_PER_MS)
 #define MOVER_WINDOW_BYTES_MIN (64 * KIB)  /* what is announced before we can limit it */
@@ -86,6 +88,7 @@ enum err mover_open(struct mover *mover, struct core *core, const struct mover_o
     timer_init(&mover->tick, mover_on_tick);
     mover->steer = options->steer;
     mover->endpoint = options->endpoint;
+    mover->is_single = options->is_single;
     mover->stop = options->stop;
     lend_init(&mover->lend, core, mover_on_task, options->on_return);
     err = mover_open_station(mover, options, core, why);
@@ -130,7 +133,7 @@ void mover_start(struct mover *mover)
 {
     struct core *core = mover->station.core;
     timer_start(&core->timers, &mover->tick, core->now_ns + MOVER_TICK_NS);
-    mover->busy_ns = core->now_ns;
+    mover->busy_ns = mover->blamed_ns = core->now_ns;
     mover_follow(mover);
     mover_set_window(mover, mover->parts_share);
 }
@@ -173,6 +176,50 @@ static void mover_count_busy(struct mover *mover)
     mover->busy_ns = now_ns;
 }
 
+/* --- what is waited for --- */
+
+static void mover_blame_slot(const struct mover_slot *slot, struct blame_tick *tick, double weight)
+{
+    if (slot->part)
+        part_blame(slot->part, tick, weight);
+    else if (slot->probe && machine_is_running(&slot->probe->machine))
+        probe_blame(slot->probe, tick, weight);
+    else
+        range_blame(slot->range, tick, weight);
+}
+
+/* What is in the slots of this core, for all to know. */
+static void mover_tell_slots(struct mover *mover, const struct blame_tick *tick)
+{
+    struct traffic *traffic = &mover->station.clients[mover->endpoint].traffic;
+    meter_set(&traffic->slot_parts, mover->in_slots[TASK_FIRST]);
+    meter_set(&traffic->slot_objects, mover->in_slots[TASK_THEN]);
+    if (tick->weights[BLAME_PACE] > 0) meter_set(&traffic->paced_ns, tick->now_ns);
+}
+
+/* A core without a slot that is busy is nobody's limit, but for the home core, which plans. */
+static void mover_blame(struct mover *mover)
+{
+    uint64_t now_ns = mover->station.core->now_ns;
+    struct clock_thread before = mover->thread;
+    struct blame_tick tick;
+    const struct link *link = mover->busy.head.next;
+    blame_tick_init(&tick, now_ns, now_ns - mover->blamed_ns);
+    mover->blamed_ns = now_ns;
+    clock_look_thread(&mover->thread);
+    tick.ran_ns = mover->thread.ran_ns - before.ran_ns;
+    tick.waited_ns = mover->thread.waited_ns - before.waited_ns;
+    for (; link != &mover->busy.head; link = link->next) {
+        const struct mover_slot *slot = container_of(link, struct mover_slot, link);
+        mover_blame_slot(slot, &tick, 1.0 / mover_allowed(mover, slot->work->task.rank));
+    }
+    if (mover->intake) intake_blame(mover->intake, &tick);
+    mover_tell_slots(mover, &tick);
+    if (list_is_empty(&mover->busy) && mover->station.core->index > 0) return;
+    if (!mover->is_single) tick.filled = steer_filled(mover->steer, now_ns, &tick.idle);
+    blame_settle(&mover->blame, &tick);
+}
+
 /* The home core's part: what all follow. */
 static void mover_lead(struct mover *mover)
 {
@@ -186,6 +233,7 @@ static void mover_steer(struct mover *mover)
     struct client *client = &mover->station.clients[mover->endpoint];
     mover_count_busy(mover);
     traffic_look(&client->traffic, client);
+    mover_blame(mover);
     if (mover->station.core->index == 0) mover_lead(mover);
     mover_follow(mover);
 }
@@ -303,4 +351,5 @@ void mover_close(struct mover *mover)
         client_discard(&mover->station.clients[i]); /* of a run that was never started */
     if (mover->station.aside) aside_close(mover->station.aside);
     mover->station.aside = NULL;
+    clock_close_thread(&mover->thread);
 }

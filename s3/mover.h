@@ -5,12 +5,13 @@
  * or ranges, and FLOW_OBJECTS times as many whole objects, each at most as many as it has
  * connections. It runs each in a slot and returns it to its home. When the window shrinks, what is
  * in the slots goes on, and others follow in proportion (sched/prr). A tick counts what is busy,
- * looks at the connections and at the window; on the home core it lets the window be found; and it
- * looks whether the run is to stop: then what is in the slots is cancelled, and what still comes is
- * returned unrun, with ERR_CANCELLED. */
+ * looks at the connections, at what each slot waits for (sched/blame) and at the window; on the
+ * home core it lets the window be found; and it looks whether the run is to stop: then what is in
+ * the slots is cancelled, and what still comes is returned unrun, with ERR_CANCELLED. */
 #ifndef S3_MOVER_H
 #define S3_MOVER_H
 
+#include "core/clock.h"
 #include "s3/part.h"
 #include "s3/probe.h"
 #include "s3/range.h"
@@ -35,6 +36,7 @@ struct mover_slot {
 
 struct plan;
 struct audit;
+struct intake;
 
 struct mover {
     struct station station;
@@ -43,6 +45,8 @@ struct mover {
     const struct meter *stop;  /* not 0: the run is to end */
     struct plan *plan;         /* on the home core: whose tasks come back here; one of the two */
     struct audit *audit;
+    struct intake *intake; /* on the home core: uploads a pipe, without slots; or NULL */
+    struct blame blame;    /* what the core's time went to */
     /* private */
     struct mover_slot *slots;
     struct part *parts;
@@ -59,6 +63,9 @@ struct mover {
     uint32_t in_slots[TASK_RANKS];
     struct prr prr[TASK_RANKS];
     uint64_t busy_ns; /* up to when busy slots are counted */
+    uint64_t blamed_ns;
+    struct clock_thread thread;
+    bool is_single;
     struct timer tick;
     struct op closing;
     bool cancelled, ending, closed;
@@ -75,6 +82,7 @@ struct mover_options {
     struct budget *budget;      /* of the run */
     struct steer *steer;        /* of the run */
     uint32_t endpoint;          /* whose traffic is steered */
+    bool is_single; /* there is one task, or a pipe: other slots are none that lack work */
     const struct meter *stop;
     lend_task_fn *on_return; /* of tasks whose home this core is */
 };

@@ -496,3 +496,22 @@ static const struct machine_kind part_kind = {
     .rows = part_rows,
     .on_error = PART_LEAVE,
 };
+
+/* --- what is waited for --- */
+
+void part_blame(const struct part *part, struct blame_tick *tick, double weight)
+{
+    bool pipe = part->source->kind == SOURCE_PIPE;
+    switch (part->machine.state) {
+    case PART_OPENING:
+    case PART_READING:
+    case PART_FILLING:
+    case PART_CLOSING: blame_add(tick, pipe ? BLAME_STREAM : BLAME_FILE, weight); break;
+    case PART_STAGING: blame_add_staging(tick, weight); break;
+    case PART_HOLDING: blame_add(tick, BLAME_CONTROL, weight); break;
+    case PART_WAITING: blame_add(tick, BLAME_REFUSED, weight); break;
+    default:
+        if (!request_blame(&part->request, tick, weight)) blame_add(tick, BLAME_RUNNING, weight);
+        break;
+    }
+}

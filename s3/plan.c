@@ -98,6 +98,7 @@ enum err plan_take_pipe(struct plan *plan, int fd)
     plan->intake = calloc(1, sizeof *plan->intake);
     if (!plan->intake) return ERR_NO_MEMORY;
     intake_init(plan->intake, plan_station(plan), fd);
+    plan->mover->intake = plan->intake;
     return ERR_NONE;
 }
 
@@ -162,10 +163,35 @@ static void plan_look_at_receipt(struct plan *plan)
     plan_pump(plan);
 }
 
+/* Is a large object's own request out? */
+static bool plan_asks(const struct plan *plan)
+{
+    const struct link *link = plan->active.head.next;
+    for (; link != &plan->active.head; link = link->next) {
+        const struct plan_large *large = container_of(link, struct plan_large, link);
+        if (large->upload ? upload_asks(large->upload) : download_asks(large->download))
+            return true;
+    }
+    return false;
+}
+
+/* What slots lack that are free. */
+static enum blame_cause plan_idle(const struct plan *plan)
+{
+    bool out = plan->objects_out > 0 || plan->parts_out > 0;
+    bool full = plan->receipt && receipt_is_full(plan->receipt);
+    if (plan->ending || plan->journalled.out || full) return BLAME_JOURNAL;
+    if (lend_queued(&plan->mover->lend) > 0) return BLAME_PREFIX;
+    if (!out && (plan->sweeping || plan_asks(plan))) return BLAME_CONTROL;
+    if (!out && !list_is_empty(&plan->active)) return BLAME_FILE;
+    return find_is_over(&plan->find) ? BLAME_FEW : BLAME_FINDING;
+}
+
 static void plan_on_tick(struct op *op)
 {
     struct plan *plan = container_of(op, struct plan, tick.op);
     struct core *core = plan_station(plan)->core;
+    meter_set(&plan->steer->idle, plan_idle(plan));
     if (plan->ending) return;
     plan_look_at_receipt(plan);
     if (plan->ending) return;
@@ -645,6 +671,7 @@ static void plan_end(struct plan *plan)
                                .failed = meter_read(&meters->failed),
                                .skipped = meter_read(&meters->skipped)};
     plan->ending = true;
+    meter_set(&plan->steer->idle, BLAME_JOURNAL);
     timer_cancel(&plan_station(plan)->core->timers, &plan->tick);
     if (plan->receipt)
         receipt_end(plan->receipt, &end, &plan->receipted);

@@ -206,3 +206,16 @@ static const struct machine_kind probe_kind = {
     .rows = probe_rows,
     .on_error = PROBE_CLOSE,
 };
+
+/* --- what is waited for --- */
+
+void probe_blame(const struct probe *probe, struct blame_tick *tick, double weight)
+{
+    switch (probe->machine.state) {
+    case PROBE_STATTING:
+    case PROBE_SUMMING: blame_add(tick, BLAME_FILE, weight); break;
+    default:
+        if (!request_blame(&probe->request, tick, weight)) blame_add(tick, BLAME_RUNNING, weight);
+        break;
+    }
+}

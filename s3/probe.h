@@ -40,5 +40,6 @@ bool probe_takes(const struct work *work); /* is it of a kind that a probe does?
  * work->bytes. */
 void probe_start(struct probe *probe, struct work *work, struct op *op);
 void probe_cancel(struct probe *probe); /* harmless when idle */
+void probe_blame(const struct probe *probe, struct blame_tick *tick, double weight); /* under way */
 
 #endif

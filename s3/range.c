@@ -591,3 +591,32 @@ static const struct machine_kind range_kind = {
     .rows = range_rows,
     .on_error = RANGE_LEAVE,
 };
+
+/* --- what is waited for --- */
+
+/* A receive that is out is waited for, whatever is written meanwhile. */
+static void range_blame_pump(const struct range *range, struct blame_tick *tick, double weight)
+{
+    bool through = range_is_whole(range) && range->sink.through;
+    if (range->into && request_blame(&range->request, tick, weight)) return;
+    if (range->writes_out > 0)
+        blame_add(tick, through ? BLAME_STREAM : BLAME_FILE, weight);
+    else
+        blame_add(tick, BLAME_RUNNING, weight);
+}
+
+void range_blame(const struct range *range, struct blame_tick *tick, double weight)
+{
+    switch (range->machine.state) {
+    case RANGE_LOOKING:
+    case RANGE_CHECKING:
+    case RANGE_OPENING:
+    case RANGE_LANDING: blame_add(tick, BLAME_FILE, weight); break;
+    case RANGE_TAKING: blame_add_staging(tick, weight); break;
+    case RANGE_PAUSING: blame_add(tick, BLAME_REFUSED, weight); break;
+    case RANGE_PUMPING: range_blame_pump(range, tick, weight); break;
+    default:
+        if (!request_blame(&range->request, tick, weight)) blame_add(tick, BLAME_RUNNING, weight);
+        break;
+    }
+}

@@ -642,3 +642,36 @@ void request_cancel(struct request *r)
     r->cancelled = true;
     request_step(r);
 }
+
+/* --- what is waited for --- */
+
+bool request_is_busy(const struct request *r)
+{
+    return r->ready && r->state != REQUEST_STATE_IDLE;
+}
+
+/* Where nothing is out, we are about to go on: that is the CPU's. */
+bool request_blame(const struct request *r, struct blame_tick *tick, double weight)
+{
+    const struct exchange *x = &r->exchange;
+    struct blame_wire wire;
+    if (!request_is_busy(r)) return false;
+    if (r->state == REQUEST_STATE_BACKING_OFF) {
+        blame_add(tick, BLAME_REFUSED, weight);
+        return true;
+    }
+    if (!x->conn) {
+        bool dials = r->state == REQUEST_STATE_SENDING && r->step.out && !x->dialed_ns;
+        blame_add(tick, dials ? BLAME_CONNECT : BLAME_RUNNING, weight);
+        return true;
+    }
+    traffic_describe(x->conn, &wire);
+    switch (exchange_wait(x)) {
+    case EXCHANGE_WAIT_OWNER: return false;
+    case EXCHANGE_WAIT_PACE: blame_add(tick, BLAME_PACE, weight); break;
+    case EXCHANGE_WAIT_SEND: blame_add_sending(tick, &wire, weight); break;
+    case EXCHANGE_WAIT_ANSWER: blame_add_answer(tick, &wire, x->sent_ns, weight); break;
+    case EXCHANGE_WAIT_BODY: blame_add_receiving(tick, &wire, weight); break;
+    }
+    return true;
+}

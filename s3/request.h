@@ -162,6 +162,9 @@ void request_end(struct request *request, struct op *op);
 /* Ends what is out soon, with ERR_CANCELLED; exactly one done, as always. Harmless when nothing is.
  */
 void request_cancel(struct request *request);
+/* What the call that is under way waits for now, if it is not its owner: false. */
+MUST_USE bool request_blame(const struct request *request, struct blame_tick *tick, double weight);
+bool request_is_busy(const struct request *request); /* a call is under way */
 /* After an error: the facts of it, for an owner that begins anew by itself. */
 void request_describe_failure(const struct request *request, struct again_failure *failure);
 

@@ -220,6 +220,7 @@ static enum err run_open_fleet(struct run *run, const struct run_keep *keep, cha
                                     .file_mode = 0666 & ~place_umask(),
                                     .temp_tag = keep ? keep->tag : 0,
                                     .endpoint = run->plan_options.endpoint,
+                                    .is_single = run->pipe_fd >= 0 || run->plan_options.through,
                                     .stop = &run->plan.stop,
                                     .on_return = plan_on_return};
     return fleet_open(&run->fleet, &run->conf, &options, why);
@@ -385,6 +386,7 @@ void run_read(const struct run *run, struct run_numbers *numbers)
     numbers->connections = counts.connections;
     numbers->cuts = counts.cuts;
     numbers->cut_bytes = counts.cut_bytes;
+    numbers->blame = counts.blame;
     numbers->window = meter_read(&run->fleet.steer.window);
     numbers->part_bytes = run->conf.part_bytes;
     if (run->conf.part_bytes == 0) numbers->part_bytes = meter_read(&run->fleet.steer.part_bytes);

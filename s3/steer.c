@@ -44,6 +44,8 @@ enum err steer_open(struct steer *steer, const struct conf *conf)
     for (uint32_t rank = 0; rank < TASK_RANKS && !err; rank++)
         err = fair_open(&steer->fairs[rank], &steer->prefixes);
     flow_init(&steer->flow, conf->cc, &limits);
+    meter_set(&steer->idle, BLAME_FINDING);
+    steer->objects_max = conf->connections_max * conf->cpu_count;
     steer_give_out(steer);
     return err;
 }
@@ -236,6 +238,26 @@ uint32_t steer_share(const struct steer *steer, uint32_t core_index)
 uint32_t steer_parts_out_max(const struct steer *steer)
 {
     return (uint32_t)min_u64(STEER_PARTS_MAX, 2 * meter_read(&steer->window));
+}
+
+/* Who is free while others wait for pace would do so as well, on whatever core. */
+double steer_filled(const struct steer *steer, uint64_t now_ns, enum blame_cause *idle)
+{
+    uint64_t window = meter_read(&steer->window), parts = 0, objects = 0, paced_ns = 0;
+
+    for (uint32_t i = 0; i < steer->count; i++) {
+        parts += meter_read(&steer->traffics[i]->slot_parts);
+        objects += meter_read(&steer->traffics[i]->slot_objects);
+        paced_ns = max_u64(paced_ns, meter_read(&steer->traffics[i]->paced_ns));
+    }
+    *idle = (enum blame_cause)meter_read(&steer->idle);
+    if (*idle == BLAME_FEW) window = min_u64(window, STEER_ENOUGH);
+    if (paced_ns > 0 && now_ns < paced_ns + STEER_PACED_NS) *idle = BLAME_PACE;
+    uint64_t objects_max = min_u64(FLOW_OBJECTS * window, steer->objects_max);
+    double by_parts = (double)parts / (double)window;
+    double by_objects = (double)objects / (double)objects_max;
+    double filled = by_parts > by_objects ? by_parts : by_objects;
+    return filled < 1 ? filled : 1;
 }
 
 bool steer_take(struct steer *steer, struct steer_decision *decision)

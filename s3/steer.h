@@ -18,6 +18,10 @@
 
 #define STEER_PARTS_MAX 512u /* handed out at a time: twice what 256 connections can send */
 #define STEER_DECISIONS 256u /* a minute's worth, read several times a second */
+/* Parts in flight, of all cores, with which a path is full more often than not: a core begins with
+ * as many. Where there are no more, more might help or not: then it is not lack of work. */
+#define STEER_ENOUGH   4u
+#define STEER_PACED_NS (200 * NS_PER_MS) /* so long ago a wait for pace counts: four ticks */
 
 struct steer_decision {
     uint64_t now_ns;
@@ -31,6 +35,7 @@ struct steer_decision {
 struct steer {
     struct meter window;     /* parts in flight, all cores */
     struct meter part_bytes; /* the size of parts and ranges to be cut; 0: none is found here */
+    struct meter idle;       /* what slots that are free lack: enum blame_cause, by the home core */
     struct prefixes prefixes;
     struct fair fairs[TASK_RANKS];
     /* private */
@@ -40,6 +45,7 @@ struct steer {
     const struct conf *conf;
     struct traffic *traffics[CORES_MAX];
     uint32_t count;
+    uint32_t objects_max; /* that have a connection, all cores */
     struct steer_decision decisions[STEER_DECISIONS];
     _Atomic uint64_t decided, taken;
     struct meter lost;
@@ -67,6 +73,8 @@ void steer_release(struct steer *steer); /* nothing is held back any more: the r
 uint32_t steer_share(const struct steer *steer, uint32_t core_index);
 /* How many parts may be handed out: as many again as are in flight, so that no core waits. */
 uint32_t steer_parts_out_max(const struct steer *steer);
+/* Of the slots of all cores, how many are busy, 0 to 1, and what the others lack. */
+double steer_filled(const struct steer *steer, uint64_t now_ns, enum blame_cause *idle);
 /* By one other thread: the oldest decision that it has not had yet. False: there is none. */
 MUST_USE bool steer_take(struct steer *steer, struct steer_decision *decision);
 uint64_t steer_lost(const struct steer *steer);    /* decisions that found the ring full */

@@ -19,7 +19,27 @@ static void traffic_on_conn(struct conn *conn, void *context)
     sum->resent_bytes += info.bytes_retransmitted - seen->bytes_retransmitted;
     if (info.rtt_min_ns > 0 && (sum->rtt_ns == 0 || info.rtt_min_ns < sum->rtt_ns))
         sum->rtt_ns = info.rtt_min_ns;
+    conn->before = *seen;
     *seen = info;
+}
+
+void traffic_describe(const struct conn *conn, struct blame_wire *wire)
+{
+    const struct ring_tcp_info *now = &conn->seen, *before = &conn->before;
+    uint64_t gone_bytes = now->bytes_acked + now->bytes_retransmitted;
+
+    *wire = (struct blame_wire){
+        .busy_ns = now->busy_ns - before->busy_ns,
+        .peer_window_ns = now->receive_window_limited_ns - before->receive_window_limited_ns,
+        .send_buffer_ns = now->send_buffer_limited_ns - before->send_buffer_limited_ns,
+        .received_bytes = now->bytes_received - before->bytes_received,
+        .unsent_bytes = now->not_sent_bytes,
+        .unanswered_bytes = now->bytes_sent - min_u64(gone_bytes, now->bytes_sent),
+        .segment_bytes = now->segment_bytes,
+        .rtt_min_ns = now->rtt_min_ns,
+        .window_bytes = now->receive_window_bytes,
+        .window_is_paced = conn->window_bytes > 0,
+    };
 }
 
 void traffic_look(struct traffic *traffic, struct client *client)

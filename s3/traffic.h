@@ -11,6 +11,7 @@
 
 #include "core/err.h"
 #include "core/meter.h"
+#include "sched/blame.h"
 #include "sched/grain.h"
 #include "sched/prefixes.h"
 #include "sched/sample.h"
@@ -24,13 +25,17 @@ struct traffic {
     struct meter requests, answer_ns; /* done; from the last byte sent to the reply's first */
     struct meter refusals, timeouts;
     struct meter parts, part_bytes, part_ns; /* that are done (sched/grain), and their time */
-    struct meter server_ns;      /* the least for an answer, without its round trip; 0: none came */
+    struct meter server_ns; /* the least for an answer, without its round trip; 0: none came */
+    struct meter slot_parts, slot_objects; /* by the mover: that are in its slots */
+    struct meter paced_ns;       /* by the mover: when one of them waited for pace, the last time */
     struct prefixes_cell *cells; /* the same by prefix; NULL: nobody asks */
     struct meter rtt_ns;         /* the least of the last look; 0: nothing was in use */
 };
 
 /* Each connection in use is looked at: 0.3 µs each. */
 void traffic_look(struct traffic *traffic, struct client *client);
+/* What a connection did between the last two looks. */
+void traffic_describe(const struct conn *conn, struct blame_wire *wire);
 /* A request was answered, and well: what is refused is refused at once. */
 void traffic_on_answer(struct traffic *traffic, uint32_t prefix, uint64_t answer_ns);
 /* How long the connection has had something to send, so far. */

@@ -107,6 +107,10 @@ static inline uint64_t upload_uncut_bytes(const struct upload *upload)
     return upload->object->bytes - min_u64(upload->object->bytes, upload->parts.bytes);
 }
 void upload_on_work(struct upload *upload, const struct work *work);
+static inline bool upload_asks(const struct upload *upload) /* the server something, by itself */
+{
+    return request_is_busy(&upload->request);
+}
 /* Issues no more parts, and leaves when those out are back. */
 void upload_cancel(struct upload *upload);
 

@@ -202,7 +202,12 @@ static enum status copy(const struct settings *settings, struct settings_conf *c
 {
     struct log log = conf->conf.log;
     struct progress progress;
-    struct report report = {.checksum = conf->conf.checksum, .tcp_cc = conf->tcp_cc};
+    struct report report = {.checksum = conf->conf.checksum,
+                            .tcp_cc = conf->tcp_cc,
+                            .why = {.conf = &conf->conf,
+                                    .tcp_cc = conf->tcp_cc,
+                                    .is_upload = target->side == RUN_S3,
+                                    .cores_named = settings->cores != NULL}};
     struct run_result *result = &report.result;
     struct copying copying = {.watched = {.kind = &copying_kind,
                                           .throttle = &conf->throttle,

@@ -42,6 +42,17 @@ static void say_warnings(const struct report *report, const struct log *log)
                  (unsigned long long)numbers->skipped, (unsigned long long)numbers->failed);
 }
 
+static void say_why(const struct report *report, const struct log *log)
+{
+    const struct run_result *result = &report->result;
+    char line[WHY_TEXT_BYTES];
+    struct writer w;
+    if (!report->why.conf) return;
+    writer_init(&w, line, sizeof line);
+    if (why_format(&report->why, &result->numbers.blame, result->elapsed_ns, &w))
+        log_line(log, LOG_NOTE, "%s", writer_string(&w));
+}
+
 void report_say(const struct report *report, const struct log *log)
 {
     const struct run_result *result = &report->result;
@@ -63,6 +74,7 @@ void report_say(const struct report *report, const struct log *log)
                       report->signal ? "not finished" : "failed");
     log_line(log, LOG_NOTE, "%s", writer_string(&w));
     say_warnings(report, log);
+    say_why(report, log);
     if (report->cc)
         log_line(log, LOG_DETAIL, "flow control %s: %llu parts of %s in flight at the end",
                  report->cc, (unsigned long long)numbers->window,
@@ -105,6 +117,25 @@ static void add_numbers(cJSON *json, const struct run_numbers *numbers)
         cJSON_AddNumberToObject(json, rows[i].name, (double)rows[i].value);
 }
 
+/* What is unknown, since the run was too short to be looked at, is null; else they add up to 1. */
+static void add_shares(cJSON *json, const struct blame_totals *totals)
+{
+    double total_ns = (double)blame_total_ns(totals);
+    cJSON *shares = cJSON_AddObjectToObject(json, "time_shares");
+    if (total_ns > 0)
+        cJSON_AddStringToObject(json, "limited_by", blame_kind_name(blame_greatest(totals)));
+    else
+        cJSON_AddNullToObject(json, "limited_by");
+    for (uint32_t i = 0; i < BLAME_KINDS; i++) {
+        enum blame_kind kind = (enum blame_kind)i;
+        double share = (double)blame_kind_ns(totals, kind) / total_ns;
+        if (total_ns > 0)
+            cJSON_AddNumberToObject(shares, blame_kind_name(kind), share);
+        else
+            cJSON_AddNullToObject(shares, blame_kind_name(kind));
+    }
+}
+
 bool report_write_json(const struct report *report, FILE *out)
 {
     const struct run_result *result = &report->result;
@@ -123,6 +154,7 @@ bool report_write_json(const struct report *report, FILE *out)
     cJSON_AddNumberToObject(json, "seconds", seconds);
     cJSON_AddNumberToObject(json, "bytes_per_s",
                             seconds > 0 ? (double)result->numbers.done_bytes / seconds : 0);
+    add_shares(json, &result->numbers.blame);
     char *text = cJSON_PrintUnformatted(json);
     bool good = text && fprintf(out, "%s\n", text) > 0 && fflush(out) == 0;
     cJSON_free(text);

@@ -8,11 +8,13 @@
 
 #include "s3/run.h"
 #include "tools/status.h"
+#include "tools/why.h"
 
 struct report {
     struct run_result result;
     enum checksum_kind checksum; /* that was asked for */
     const char *cc, *tcp_cc;     /* the flow control, the kernel's, or NULL */
+    struct why why;              /* for advice; without a conf none is given */
     int signal;                  /* that interrupted it, or 0 */
 };
 
@@ -21,7 +23,7 @@ struct report {
 enum status report_status(const struct report *report);
 bool report_reconciles(const struct run_numbers *numbers);
 
-/* One line to the log at LOG_NOTE, and the warnings that belong to it. */
+/* One line to the log at LOG_NOTE, the warnings that belong to it, and why it was not faster. */
 void report_say(const struct report *report, const struct log *log);
 /* One object and a newline. False when it could not be written. */
 MUST_USE bool report_write_json(const struct report *report, FILE *out);

@@ -9,12 +9,14 @@
 #include "tools/rate.h"
 #include "tools/state.h"
 #include "tools/status.h"
+#include "tools/why.h"
 
 /* How long the main thread sleeps between two looks at the work: short at first, so that a short
  * run is not made longer; then as often as the progress is drawn. */
 #define WATCH_NS_MIN   NS_PER_MS
 #define WATCH_NS_MAX   (NS_PER_S / 5)
-#define WATCH_FRACTION 32u /* of the time that it took so far */
+#define WATCH_FRACTION 32u      /* of the time that it took so far */
+#define WATCH_WHY_NS   NS_PER_S /* how often -v tells what the time went to */
 
 static void watch_signals(sigset_t *signals)
 {
@@ -46,7 +48,9 @@ struct watch {
     const struct log *log;
     struct run_numbers numbers;   /* of the last look */
     uint64_t started_ns, stop_ns; /* stop_ns: of the first signal */
-    int signal;                   /* the first one, or 0 */
+    struct blame_totals told;     /* what the time went to, up to told_ns */
+    uint64_t told_ns;
+    int signal; /* the first one, or 0 */
 };
 
 static void watch_tell(const struct watch *watch, char answer[CONTROL_TEXT_BYTES])
@@ -128,9 +132,26 @@ static void watch_stop(struct watch *watch, int number)
     watch->watched->kind->interrupt(watch->watched);
 }
 
+/* The last second's shares of the cores' time. */
+static void watch_why(struct watch *watch)
+{
+    uint64_t now_ns = clock_now_ns();
+    char line[WHY_TEXT_BYTES];
+    struct blame_totals since;
+    struct writer w;
+    if (now_ns - watch->told_ns < WATCH_WHY_NS) return;
+    blame_since(&watch->numbers.blame, &watch->told, &since);
+    watch->told = watch->numbers.blame;
+    watch->told_ns = now_ns;
+    writer_init(&w, line, sizeof line);
+    if (why_format_shares(&since, &w))
+        log_line(watch->log, LOG_DETAIL, "time: %s", writer_string(&w));
+}
+
 int watch(struct watched *watched, struct progress *progress, const struct log *log)
 {
     struct watch watch = {watched, progress, log, .started_ns = clock_now_ns()};
+    watch.told_ns = watch.started_ns;
     struct control control;
     sigset_t signals;
     watch_signals(&signals);
@@ -140,6 +161,7 @@ int watch(struct watched *watched, struct progress *progress, const struct log *
         watch_limit(watched, log);
         watched->kind->read(watched, &watch.numbers);
         progress_draw(progress, &watch.numbers, clock_now_ns());
+        watch_why(&watch);
         control_serve(&control, watch_answer, &watch);
     }
     control_close(&control);

@@ -1,5 +1,6 @@
-/* watch: what the main thread does while the cores work: draws the progress, limits the rate, and
- * listens for signals and for `argosy ctl` (tools/control).
+/* watch: what the main thread does while the cores work: draws the progress, tells each second what
+ * the time went to (-v), limits the rate, and listens for signals and for `argosy ctl`
+ * (tools/control).
  *
  * The first signal asks the work to stop, which has WATCH_GRACE_NS for that: what is under way is
  * parked. A second signal, or the end of that time (a disk or a journal that hangs), ends the

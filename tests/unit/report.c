@@ -114,12 +114,50 @@ static void test_json_full_disk(void **state)
     fclose(out);
 }
 
+/* What the time went to adds up to 1; where nothing is known, nothing is said. */
+static void test_time_shares(void **state)
+{
+    struct report report;
+    (void)state;
+    for (uint32_t known = 0; known < 2; known++) {
+        char *text;
+        size_t bytes;
+        double sum = 0;
+        fill(&report, &rows[0]);
+        if (known) {
+            report.result.numbers.blame.ns[BLAME_ANSWER] = 600;
+            report.result.numbers.blame.ns[BLAME_REFUSED] = 100;
+            report.result.numbers.blame.ns[BLAME_FILE] = 300;
+        }
+        FILE *out = open_memstream(&text, &bytes);
+        assert_true(report_write_json(&report, out));
+        fclose(out);
+        cJSON *json = cJSON_Parse(text);
+        const cJSON *shares = cJSON_GetObjectItem(json, "time_shares"), *item;
+        const cJSON *limit = cJSON_GetObjectItem(json, "limited_by");
+        assert_int_equal(cJSON_GetArraySize(shares), BLAME_KINDS);
+        cJSON_ArrayForEach(item, shares)
+        {
+            assert_true(known ? cJSON_IsNumber(item) : cJSON_IsNull(item));
+            sum += item->valuedouble;
+        }
+        if (known) {
+            assert_true(sum > 0.999999 && sum < 1.000001);
+            assert_string_equal(limit->valuestring, "server");
+            assert_true(number(shares, "server") == 0.7 && number(shares, "disk") == 0.3);
+        } else {
+            assert_true(cJSON_IsNull(limit));
+        }
+        cJSON_Delete(json);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status),
-        cmocka_unit_test(test_every_err),
-        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_time_shares),    cmocka_unit_test(test_status),
+        cmocka_unit_test(test_every_err),      cmocka_unit_test(test_json),
         cmocka_unit_test(test_json_full_disk),
     };
     return cmocka_run_group_tests_name("report", tests, NULL, NULL);
