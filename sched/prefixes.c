@@ -192,7 +192,8 @@ static bool prefixes_is_limited(const struct prefixes_entry *entry)
 }
 
 /* Several are active, and at most half of them are limited: for a while, since a server that is
- * full refuses one prefix earlier than another. */
+ * full refuses one prefix earlier than another. None is where the smaller window has sufficed; what
+ * the others allow is to be found out all the same. */
 static bool prefixes_acquit(struct prefixes *prefixes)
 {
     uint32_t active = 0, limited = 0;
@@ -204,7 +205,7 @@ static bool prefixes_acquit(struct prefixes *prefixes)
         active += is_active;
         limited += is_active && prefixes_is_limited(entry);
     }
-    bool says_so = limited > 0 && 2 * limited <= active;
+    bool says_so = active > 1 && 2 * limited <= active;
     prefixes->acquitting = says_so ? prefixes->acquitting + 1 : 0;
     if (prefixes->acquitting < PREFIX_COMMON_ROUNDS) return false;
     prefixes->doubted = false;

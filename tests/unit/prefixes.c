@@ -144,6 +144,21 @@ static void test_acquits(void **state)
         assert_int_equal(acquitted, refusing == 1 ? 1 : 0);
         close_prefixes();
     }
+    /* Refused so shortly that no limit was set: the others are heard all the same, once. */
+    open_prefixes(PREFIXES_FAIR);
+    uint16_t a = prefixes_find(&prefixes, BYTES("a/"), now_ns), heard = 0;
+    uint16_t b = prefixes_find(&prefixes, BYTES("b/"), now_ns);
+    for (int round = 0; round < 20; round++) {
+        answer(a, 10, NS_PER_MS);
+        if (round == 0) meter_add(&cells[0][a].refused, 5);
+        if (round > 6) answer(b, 10, NS_PER_MS);
+        end_round();
+        heard += prefixes.acquits;
+        if (round <= 6) assert_int_equal(heard, 0);
+    }
+    assert_int_equal(heard, 1);
+    assert_false(prefixes.apart);
+    close_prefixes();
     open_prefixes(PREFIXES_STATIC);
     assert_true(prefixes.apart);
     end_round();
