@@ -78,6 +78,14 @@ uint32_t rules_temps(void)
     return count;
 }
 
+uint32_t rules_uploads(void)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < store_world()->upload_count; i++)
+        count += !store_world()->uploads[i].late;
+    return count;
+}
+
 static uint64_t network_faults(void)
 {
     static const enum fault faults[] = {FAULT_NO_DESCRIPTOR, FAULT_NAME_FAILS,    FAULT_REFUSED,

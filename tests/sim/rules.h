@@ -14,7 +14,8 @@
 
 #include "core/base.h"
 
-uint32_t rules_temps(void); /* how many temporary files there are */
+uint32_t rules_temps(void);   /* how many temporary files there are */
+uint32_t rules_uploads(void); /* and uploads, but for the last words of dead processes */
 bool rules_drew_faults(void);
 void rules_check_run(void);  /* a process has ended by itself */
 void rules_check_cut(void);  /* it was ended; notes what is under the targets' names now */

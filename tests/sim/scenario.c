@@ -607,7 +607,7 @@ static bool live_with_faults(struct scenario_totals *totals)
     event_init(&life.interrupt, interrupt_on_event);
     if (has_fault(FAULT_INTERRUPT))
         event_start(&life.interrupt, world->now_ns + (uint64_t)draw_scale(1e5, 20e9));
-    for (uint64_t i = 0; i < lives; i++) {
+    for (uint64_t i = 0; i < lives && !is_single_and_gone(); i++) {
         if (scenario.faulty_lives) draw_end();
         run_life();
         add_result(totals);
@@ -623,12 +623,12 @@ static void live(struct scenario_totals *totals)
     event_cancel(&life.interrupt);
     world->faulty = false;
     if (over || is_single_and_gone()) return;
-    scenario.uploads_before = store_world()->upload_count;
+    scenario.uploads_before = rules_uploads();
     scenario.temps_before = rules_temps();
     run_life();
     add_result(totals);
     rules_check_last();
-    if (store_world()->upload_count > scenario.uploads_before) world_broken("an upload was left");
+    if (rules_uploads() > scenario.uploads_before) world_broken("an upload was left");
     if (rules_temps() > scenario.temps_before) world_broken("a temporary file was left");
 }
 

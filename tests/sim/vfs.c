@@ -218,7 +218,7 @@ static int vfs_open_file(sqlite3_vfs *self, const char *path, sqlite3_file *base
     if (cut_is_over()) return SQLITE_CANTOPEN;
     struct disk_node *node = disk_find(path);
     bool log = flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL);
-    file->new_log = !node && log;
+    file->new_log = log && (flags & SQLITE_OPEN_CREATE);
     if (!node && !(flags & SQLITE_OPEN_CREATE)) return SQLITE_CANTOPEN;
     if (!node) node = disk_make(path, FILE_MODE);
     snprintf(file->folder, sizeof file->folder, "%s", path);
