@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "s3/reconcile.h"
+
 #define MATCH_STATES(S)                                                                            \
     S(LOOK)                                                                                        \
     S(LOOKING)                                                                                     \
@@ -77,7 +79,7 @@ void match_start(struct match *match)
     match->verdict = MATCH_EQUAL;
     match->err = ERR_NONE;
     match->raw = 0;
-    match->by_size = match->looking = match->reading = false;
+    match->md5 = match->by_size = match->looking = match->reading = false;
     match->learned = match->ready_told = match->judged = false;
     match->server.kind = match->reference.kind = match->kind = CHECKSUM_NONE;
     match->server_parts = match->reference_parts = match->out_count = 0;
@@ -260,8 +262,12 @@ static uint32_t match_read_both(struct match *match)
 /* A file and an object. */
 static uint32_t match_choose_pair(struct match *match)
 {
-    if (match->station->conf->read_back || match->server.kind == CHECKSUM_NONE)
-        return match_read_both(match);
+    const struct conf *conf = match->station->conf;
+    if (conf->read_back) return match_read_both(match);
+    if (match->server.kind == CHECKSUM_NONE) {
+        match->md5 = !conf->cheap && reconcile_md5(match->etag, match->etag_md5);
+        return match->md5 ? match_read_side(match, MATCH_FILE) : match_read_both(match);
+    }
     match->kind = match->server.kind;
     match->reference = match->server;
     match->reference_parts = match->server_parts;
@@ -407,6 +413,7 @@ static bool match_next_range(struct match *match, struct work *work)
         work->offset = part->offset;
         work->bytes = part->bytes;
         work->sum = match->kind;
+        work->md5 = match->md5;
         return true;
     }
     return false;
@@ -502,12 +509,26 @@ static void match_judge_ranges(struct match *match)
     }
 }
 
+/* An ETag that is not the file's MD5 need not be one at all: then the bytes are compared. */
+static uint32_t match_judge_md5(struct match *match)
+{
+    struct match_half *file = &match->halves[MATCH_FILE];
+    const struct multipart_part *whole = multipart_part(&file->ranges, 0);
+    match->md5 = false;
+    if (memcmp(whole->checksum, match->etag_md5, DIGEST_MD5_BYTES) == 0) return MATCH_STATE_END;
+    multipart_fini(&file->ranges); /* and empty again */
+    op_begin(&match->ready);
+    match->ready_told = false;
+    return match_read_both(match);
+}
+
 static uint32_t match_judge(struct machine *machine)
 {
     struct match *match = match_of(machine);
     enum match_side side = match->halves[MATCH_FILE].reads ? MATCH_FILE : MATCH_OBJECT;
     struct checksum_value whole;
     if (match->judged) return MATCH_STATE_END;
+    if (match->md5) return match_judge_md5(match);
     if (match->reference.kind == CHECKSUM_NONE) {
         match_judge_ranges(match);
         return MATCH_STATE_END;

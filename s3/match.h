@@ -8,7 +8,8 @@
  *                                         form; else the object is read back and summed
  *     a manifest's line and a file        the file is read and summed
  *     a file and an object                the file is read and compared with the server's checksum;
- *                                         where it has none, both are read
+ *                                         where it has none, with its ETag, if that is the MD5;
+ *                                         where it is not, both are read
  *
  * A checksum of checksums is compared at the boundaries of its parts: those that the manifest
  * tells, or those that the server has stored (s3/stored). With conf->read_back objects are read
@@ -92,6 +93,8 @@ struct match {
     uint32_t server_parts, reference_parts;
     char etag[ETAG_BYTES_MAX + 1]; /* of the object, as it was looked at */
     uint32_t out_count;
+    bool md5; /* the file is summed by that, to be compared with the ETag */
+    uint8_t etag_md5[DIGEST_MD5_BYTES];
     bool looking, reading, learned, ready_told, judged;
 };
 

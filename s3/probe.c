@@ -161,6 +161,7 @@ static uint32_t probe_sum(struct machine *machine)
         .offset = work->offset,
         .bytes = work->bytes,
         .kind = work->sum,
+        .with_md5 = work->md5,
         .read_bytes = &probe->station->done_bytes};
     machine_begin(machine);
     reread_start(&probe->reread, &what, &probe->step);
@@ -170,7 +171,12 @@ static uint32_t probe_sum(struct machine *machine)
 static uint32_t probe_summed(struct machine *machine)
 {
     struct probe *probe = probe_of(machine);
-    probe->work->result.checksum = probe->reread.checksum;
+    struct checksum_value *value = &probe->work->result.checksum;
+    *value = probe->reread.checksum;
+    if (probe->work->md5) {
+        value->count = DIGEST_MD5_BYTES;
+        memcpy(value->data, probe->reread.md5, DIGEST_MD5_BYTES);
+    }
     probe->work->result.moved_bytes = probe->reread.read_bytes;
     return PROBE_CLOSE;
 }

@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "compress/digest.h"
-
 #define MD5_HEX 32u
 
 /* The server's clock in seconds, and two of its machines may differ. */
@@ -24,7 +22,7 @@ static struct bytes reconcile_bare(const char *etag)
     return quoted ? (struct bytes){text.data + 1, text.count - 2} : text;
 }
 
-static bool reconcile_md5(const char *etag, uint8_t md5[DIGEST_MD5_BYTES])
+bool reconcile_md5(const char *etag, uint8_t md5[DIGEST_MD5_BYTES])
 {
     struct bytes hex = reconcile_bare(etag);
     if (hex.count != MD5_HEX) return false;

@@ -9,6 +9,7 @@
 #ifndef S3_RECONCILE_H
 #define S3_RECONCILE_H
 
+#include "compress/digest.h"
 #include "s3/multipart.h"
 #include "s3/request.h"
 #include "s3/xml.h"
@@ -25,6 +26,9 @@ struct reconcile { /* what the object must be */
 bool reconcile_is_ours(const struct reconcile *expected, const struct request_reply *reply,
                        bool *sure);
 
+/* The MD5 that an ETag is, of an object that was put whole; false where it is none. That it looks
+ * like one proves nothing: encrypted objects have other ETags of that form. */
+MUST_USE bool reconcile_md5(const char *etag, uint8_t md5[DIGEST_MD5_BYTES]);
 /* "md5-of-md5s-N" in quotes; false when a part's ETag is no MD5. */
 bool reconcile_etag(const struct multipart *parts, char etag[ETAG_BYTES_MAX + 1]);
 

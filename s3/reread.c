@@ -81,7 +81,7 @@ static uint32_t reread_take(struct machine *machine)
     bool small = range->bytes <= BUF_SMALL_BYTES;
     uint64_t count = (range->bytes + BUF_LARGE_BYTES - 1) / BUF_LARGE_BYTES;
     reread->pool = small ? &machine->core->small : &machine->core->large;
-    sums_init(&reread->sums, range->kind, false, false);
+    sums_init(&reread->sums, range->kind, false, range->with_md5);
     machine_begin(machine);
     pool_take(reread->pool, &reread->wish,
               (uint32_t)min_u64(count, min_u64(REREAD_BUFS_MAX, reread->pool->count_max)));
@@ -111,6 +111,7 @@ static uint32_t reread_got(struct machine *machine)
     if (range->identity) machine_fail(machine, source_check(&reread->source, &raw), raw);
     sums_final(&reread->sums, &value);
     reread->checksum = value.checksum;
+    memcpy(reread->md5, value.md5, sizeof reread->md5);
     return REREAD_CLOSE;
 }
 

@@ -19,12 +19,14 @@ struct reread_range {
     const struct file_identity *identity; /* what it must be all the time; NULL: anything */
     uint64_t offset, bytes;
     enum checksum_kind kind;
+    bool with_md5;
     struct meter *read_bytes; /* goes up as bytes come; NULL: nobody asks */
 };
 
 struct reread {
     struct machine machine;
     struct checksum_value checksum; /* of the range, when the op ends without an error */
+    uint8_t md5[DIGEST_MD5_BYTES];  /* as well, where it was asked for */
     uint64_t read_bytes;
     /* private */
     struct reread_range range;

@@ -62,6 +62,7 @@ struct work {
     bool was_done; /* GET: by an earlier run: if its file is there still, nothing is to be done */
     /* RANGE, SUM_…: what to compute; HEAD: what is wanted. The others find out for themselves. */
     enum checksum_kind sum;
+    bool md5; /* SUM_FILE: the MD5 instead, 16 bytes in result.checksum.data */
     struct file_identity
         identity; /* PART, SUM_FILE: the file as it must still be; STAT: as it is */
     struct checksum_value

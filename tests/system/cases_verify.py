@@ -10,6 +10,7 @@ import re
 from content import make_file
 from harness import (EXIT_ENVIRONMENT, EXIT_MISSING, EXIT_OK, EXIT_SOME, EXIT_USAGE, MIB, PARTS,
                      case, require)
+from proxy import Proxy
 
 SIZES = {"a": 0, "b c/d": 5, "b c/é": 100_000, "large": 11 * MIB + 1, "z": 70_000}
 
@@ -189,7 +190,8 @@ def parts_of_unequal_sizes(t):
 
 @case("stowage")
 def objects_without_checksums(t):
-    """They are received, or, when that is refused, only sizes are checked and that is said."""
+    """They are compared by their ETags, where those are MD5s; or received; or, when that is
+    refused, only sizes are checked and that is said."""
     uploaded(t)
     for path in SIZES:
         without_sums(t, "p/" + path)
@@ -197,6 +199,8 @@ def objects_without_checksums(t):
     _, end = check(t, t.path("m"))
     require(end["equal"] == 5 and end["by_size"] == 0 and end["read_bytes"] == total, f"{end}")
     _, end = check(t, "-r", t.path("in"), t.uri("p"))
+    require(end["equal"] == 5 and end["read_bytes"] == total, f"{end}")
+    _, end = check(t, "--read-back", "-r", t.path("in"), t.uri("p"))
     require(end["equal"] == 5 and end["read_bytes"] == 2 * total, f"{end}")
     for args in ((t.path("m"),), ("-r", t.path("in"), t.uri("p"))):
         _, end = check(t, "--cheap", *args)
@@ -206,6 +210,28 @@ def objects_without_checksums(t):
     flip(t.path("in/large"), 9 * MIB)
     found, _ = check(t, "-r", t.path("in"), t.uri("p"), code=EXIT_SOME)
     require("differs within bytes" in found["changed", "p/large"]["why"], f"{found}")
+
+
+@case("stowage")
+def etags_that_are_no_md5(t):
+    """Such as encrypted objects have: nothing is concluded from them, the bytes are compared."""
+    make_tree(t)
+    for path, size in SIZES.items():
+        with open(t.path("in", *path.split("/")), "rb") as file:
+            t.put("p/" + path, file.read())
+        without_sums(t, "p/" + path)
+    etag = t.s3.head_object(Bucket=t.bucket, Key="p/large")["ETag"].strip('"').encode()
+    proxy = Proxy(t.server.url)
+    t.at_end(proxy.close)
+    env = {"AWS_ENDPOINT_URL": proxy.url}
+    total = sum(SIZES.values())
+    for swap, more in ((None, 0), ((etag, etag[::-1]), 2 * SIZES["large"]),
+                       ((etag, b"-" + etag[1:]), SIZES["large"])):
+        proxy.swap = swap
+        result = t.argosy("verify", "--json", "-r", t.path("in"), t.uri("p"), env=env)
+        end = result.json
+        require(end["equal"] == 5 and end["by_size"] == 0, f"{swap}: {result}")
+        require(end["read_bytes"] == total + more, f"{swap}: {result}")
 
 
 @case("stowage", "rgw")

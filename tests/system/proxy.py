@@ -11,6 +11,7 @@ class Proxy:
     flip[direction] = (minimum, times): in a connection that carried `minimum` bytes already, one
         bit is changed; in all `times` times
     cut[direction] = (minimum, times): such a connection is closed instead
+    swap = (theirs, ours): bytes of the server's that argosy sees others for, and the reverse
     lose = [text, times]: after a request with that text in its head, the reply is thrown away and
         the connection closed; `seen` counts such requests
     rate[direction] = bytes/s over all connections
@@ -23,7 +24,7 @@ class Proxy:
         scheme, _, place = url.partition("://")
         self.target = tuple(place.split(":"))
         self.flip, self.cut, self.rate, self.crawl = {}, {}, {}, {}
-        self.crawl_rate = 50_000
+        self.crawl_rate, self.swap = 50_000, None
         self.lose, self.seen, self.losing = [None, 0], 0, set()
         self.gate, self.gate_bytes = threading.Event(), None
         self.moved = {"up": 0, "down": 0}
@@ -89,6 +90,8 @@ class Proxy:
                 if self.take(self.flip, direction, carried):
                     middle = len(data) // 2
                     data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:]
+                if self.swap:
+                    data = data.replace(*(self.swap if direction == "down" else self.swap[::-1]))
                 self.wait(direction)
                 self.send(sink, data, crawls)
                 carried += len(data)

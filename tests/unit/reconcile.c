@@ -27,6 +27,30 @@ static void fill(struct multipart *parts, const char *first, const char *second)
 }
 
 /* md5(md5("abc") md5("")), as Python's hashlib gives it. */
+static void test_md5(void **state)
+{
+    static const struct {
+        const char *etag;
+        bool is;
+    } rows[] = {
+        {"\"900150983cd24fb0d6963f7d28e17f72\"", true},
+        {"900150983CD24FB0D6963F7D28E17F72", true},
+        {"\"900150983cd24fb0d6963f7d28e17f72-1\"", false},
+        {"\"900150983cd24fb0d6963f7d28e17f7\"", false},
+        {"\"900150983cd24fb0d6963f7d28e17f7g\"", false},
+        {"W/\"900150983cd24fb0d6963f7d28e17f72\"", false},
+        {"\"\"", false},
+        {"", false},
+    };
+    uint8_t md5[DIGEST_MD5_BYTES], expected[DIGEST_MD5_BYTES];
+    (void)state;
+    digest_md5("abc", 3, expected);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        assert_int_equal(reconcile_md5(rows[i].etag, md5), rows[i].is);
+        if (rows[i].is) assert_memory_equal(md5, expected, sizeof md5);
+    }
+}
+
 static void test_etag(void **state)
 {
     struct multipart parts;
@@ -120,6 +144,7 @@ static void test_parts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_md5),
         cmocka_unit_test(test_etag),
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_parts),
