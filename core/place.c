@@ -1,5 +1,6 @@
 #include "core/place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -161,6 +162,34 @@ enum err place_folder_of(const char *path, char folder[PATH_BYTES_MAX], int *raw
     if (strlen(path) >= PATH_BYTES_MAX) return ERR_FILE_NAME;
     place_split(&place, path);
     return realpath(place.folder, folder) ? ERR_NONE : place_failed(raw);
+}
+
+#define PLACE_DEPTH_MAX 256u /* a descriptor each */
+
+static void place_remove_in(int fd, const char *prefix, uint32_t depth, uint32_t *count)
+{
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    if (!folder && fd >= 0) close(fd);
+    while (folder && (entry = readdir(folder)) != NULL) {
+        const char *name = entry->d_name;
+        if (strncmp(name, prefix, strlen(prefix)) == 0) {
+            if (unlinkat(fd, name, 0) == 0) (*count)++;
+        } else if (depth > 0 && entry->d_type != DT_REG && strcmp(name, ".") != 0 &&
+                   strcmp(name, "..") != 0) {
+            place_remove_in(openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+                            prefix, depth - 1, count);
+        }
+    }
+    if (folder) closedir(folder);
+}
+
+uint32_t place_remove_named(int folder_fd, const char *prefix, bool below)
+{
+    uint32_t count = 0;
+    place_remove_in(openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), prefix,
+                    below ? PLACE_DEPTH_MAX : 0, &count);
+    return count;
 }
 
 void place_unlock(int fd)

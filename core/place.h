@@ -39,6 +39,9 @@ MUST_USE enum err place_open_lines(const char *path, bool append, int *fd, uint6
 MUST_USE enum err place_path(int fd, char path[PATH_BYTES_MAX], int *raw);
 /* The absolute path of the folder that `path` names something in. */
 MUST_USE enum err place_folder_of(const char *path, char folder[PATH_BYTES_MAX], int *raw);
+/* Removes the files whose names begin so from a folder, and with `below` from all folders in it; no
+ * symbolic link is followed. How many there were; what cannot be read is passed over. */
+uint32_t place_remove_named(int folder_fd, const char *prefix, bool below);
 /* Others may open it: at once, since the kernel may end what was closed through a ring later. */
 void place_unlock(int fd);
 void place_close(int fd);

@@ -1,6 +1,7 @@
 #include "tools/clean.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,20 @@ static enum err clean_remains(struct past *past, const struct journal_job *job,
     return err;
 }
 
+/* Small files under way are in no row, and a large one is not for its first moments; but the names
+ * of all temporary files begin with the job's tag (s3/sink). */
+static void clean_named(const struct journal_job *job, struct clean_counts *counts)
+{
+    char prefix[64], why[SETTINGS_WHY_BYTES];
+    int folder_fd;
+    if (job->direction == JOURNAL_UPLOAD || job->state == JOURNAL_DONE) return;
+    if (clean_open_folder(job, &folder_fd, why)) return; /* then there are none */
+    snprintf(prefix, sizeof prefix, SWEEP_TEMP_MARK "%016" PRIx64 "-", job->tag);
+    counts->removed +=
+        place_remove_named(folder_fd, prefix, strstr(job->options, "recursive=1") != NULL);
+    place_close(folder_fd);
+}
+
 /* Taken, so that nobody goes on with it meanwhile; what is done already nobody takes. */
 static enum err clean_take(struct journal_db *db, const struct journal_job *job)
 {
@@ -111,6 +126,7 @@ enum err clean_job(struct journal_db *db, const struct journal_job *job,
     past_init(&past);
     err = past_load(&past, db, job->id);
     if (!err && past.object_count > 0) err = clean_remains(&past, job, settings, counts, why);
+    if (!err) clean_named(job, counts);
     if (!err) err = journal_db_remove(db, job->id);
     enum err given = err ? clean_give_back(db, job) : ERR_NONE;
     (void)given; /* an error: its lease runs out */

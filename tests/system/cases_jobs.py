@@ -91,6 +91,26 @@ def cleaned_download(t):
 
 
 @case("stowage")
+def cleaned_small_files(t):
+    """Those under way are in no row of the journal: their names tell whose they are."""
+    for index in range(40):
+        make_file(t.path("in", "d", f"f{index}"), 3 * MIB)
+    t.argosy("cp", "-r", t.path("in"), t.uri("p"))
+    t.argosy("jobs", "clean")
+    folder = t.path("out", "d")
+    slow = Slow(t, "cp", "-r", t.uri("p"), t.path("out"))
+    slow.stop(signal.SIGKILL, "down", 4 * MIB,
+              lambda: os.path.isdir(folder) and temporary(folder))
+    left = len(temporary(folder))
+    require(left > 0, f"{os.listdir(folder)}")
+    make_file(os.path.join(folder, ".argosy-0123456789abcdef-0123456789abcdef"), 10)
+    result = t.argosy("jobs", "clean", "--older-than", "0s")
+    require(f"{left} temporary file" in result.out, f"{left} left: {result}")
+    require(temporary(folder) == [".argosy-0123456789abcdef-0123456789abcdef"] and jobs(t) == {},
+            f"{os.listdir(folder)}")
+
+
+@case("stowage")
 def cleaned_file(t):
     """One object, to one file."""
     t.argosy("cp", make_file(t.path("large"), 60 * MIB), t.uri("k"))
