@@ -95,6 +95,8 @@ class Crashes:
         if what.endswith("anew"):
             print(f"        {len(self.again)} kills, {self.direction}{what}", flush=True)
             return
+        if not self.again:
+            return  # a slice of one point, that was not gone on with
         mean = sum(self.again) / len(self.again) / MIB
         print(f"        {len(self.again)} kills, {self.direction}{what}: moved twice {mean:.1f} "
               f"MiB on average, {max(self.again) / MIB:.1f} at most, of {BOUND / MIB:.0f} allowed; "
