@@ -178,7 +178,7 @@ def retries_beyond_the_budget(t):
     retries at least 20 find none, and go one every 100 ms. Nothing fails for that."""
     source = some_files(t, 60)
     misbehave(t, "error=400:RequestTimeout op=PutObject attempt=1-3")
-    result = t.argosy("cp", "-r", "--json", "--cores", "1", source, t.uri("p"))
+    result = t.argosy("cp", "-r", "--json", "--cores", "1", "--cc", "fixed:60", source, t.uri("p"))
     fired(t, [180])
     misbehave(t)
     require(result.json["done"] == 60 and result.json["retries"] == 180, f"{result}")
