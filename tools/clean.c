@@ -80,13 +80,26 @@ static enum err clean_remains(struct past *past, const struct journal_job *job,
     return err;
 }
 
+/* Works somebody on another job of that tag? The same command may be there again (--no-resume). */
+static bool clean_is_shared(struct journal_db *db, const struct journal_job *job)
+{
+    struct journal_job other = {.id = 0};
+    bool found = true;
+    while (!journal_db_next_job(db, &other, &found) && found)
+        if (other.id != job->id && other.tag == job->tag && !journal_db_is_free(&other))
+            return true;
+    return found; /* what cannot be read may be shared */
+}
+
 /* Small files under way are in no row, and a large one is not for its first moments; but the names
  * of all temporary files begin with the job's tag (s3/sink). */
-static void clean_named(const struct journal_job *job, struct clean_counts *counts)
+static void clean_named(struct journal_db *db, const struct journal_job *job,
+                        struct clean_counts *counts)
 {
     char prefix[64], why[SETTINGS_WHY_BYTES];
     int folder_fd;
     if (job->direction == JOURNAL_UPLOAD || job->state == JOURNAL_DONE) return;
+    if (clean_is_shared(db, job)) return;
     if (clean_open_folder(job, &folder_fd, why)) return; /* then there are none */
     snprintf(prefix, sizeof prefix, SWEEP_TEMP_MARK "%016" PRIx64 "-", job->tag);
     counts->removed +=
@@ -126,7 +139,7 @@ enum err clean_job(struct journal_db *db, const struct journal_job *job,
     past_init(&past);
     err = past_load(&past, db, job->id);
     if (!err && past.object_count > 0) err = clean_remains(&past, job, settings, counts, why);
-    if (!err) clean_named(job, counts);
+    if (!err) clean_named(db, job, counts);
     if (!err) err = journal_db_remove(db, job->id);
     enum err given = err ? clean_give_back(db, job) : ERR_NONE;
     (void)given; /* an error: its lease runs out */
