@@ -188,12 +188,13 @@ static void mover_blame_slot(const struct mover_slot *slot, struct blame_tick *t
         range_blame(slot->range, tick, weight);
 }
 
-/* What is in the slots of this core, for all to know. */
+/* What is in the slots of this core, and what it had of the CPUs, for all to know. */
 static void mover_tell_slots(struct mover *mover, const struct blame_tick *tick)
 {
     struct traffic *traffic = &mover->station.clients[mover->endpoint].traffic;
     meter_set(&traffic->slot_parts, mover->in_slots[TASK_FIRST]);
     meter_set(&traffic->slot_objects, mover->in_slots[TASK_THEN]);
+    meter_set(&traffic->cpu_ns, mover->thread.ran_ns + mover->thread.waited_ns);
     if (tick->weights[BLAME_PACE] > 0) meter_set(&traffic->paced_ns, tick->now_ns);
 }
 

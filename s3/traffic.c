@@ -115,6 +115,8 @@ void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals,
     totals->busy_ns += meter_read(&traffic->busy_ns);
     totals->requests += meter_read(&traffic->requests);
     totals->answer_ns += meter_read(&traffic->answer_ns);
+    totals->cpu_ns += meter_read(&traffic->cpu_ns);
+    totals->cores++;
     totals->refusals += meter_read(&traffic->refusals);
     totals->timeouts += meter_read(&traffic->timeouts);
     if (mine_ns > 0 && (*rtt_ns == 0 || mine_ns < *rtt_ns)) *rtt_ns = mine_ns;

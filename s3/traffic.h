@@ -28,6 +28,7 @@ struct traffic {
     struct meter server_ns; /* the least for an answer, without its round trip; 0: none came */
     struct meter slot_parts, slot_objects; /* by the mover: that are in its slots */
     struct meter paced_ns;       /* by the mover: when one of them waited for pace, the last time */
+    struct meter cpu_ns;         /* by the mover: of the core's thread */
     struct prefixes_cell *cells; /* the same by prefix; NULL: nobody asks */
     struct meter rtt_ns;         /* the least of the last look; 0: nothing was in use */
 };

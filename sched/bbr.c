@@ -43,6 +43,16 @@ static void bbr_enter(struct bbr *bbr, enum bbr_state state)
 
 /* --- the model --- */
 
+/* Rounds in which the scout asks for more queue: so glances see it as well. */
+static void bbr_see_slowness(struct bbr *bbr, const struct sample *sample)
+{
+    double slowness = sample_slowness(sample);
+    bool near = window_is_empty(&bbr->slowness) ||
+                (slowness > 0 && slowness <= BBR_SLOWNESS_NEAR * bbr_slowness(bbr));
+
+    if (near && !sample->app_limited) bbr->slowness_at_ns = sample->now_ns;
+}
+
 static void bbr_learn(struct bbr *bbr, const struct sample *sample)
 {
     double slowness = sample_slowness(sample);
@@ -55,8 +65,7 @@ static void bbr_learn(struct bbr *bbr, const struct sample *sample)
     }
     bbr->round++;
     if (slowness <= 0) return;
-    if (window_is_empty(&bbr->slowness) || slowness <= BBR_SLOWNESS_NEAR * bbr_slowness(bbr))
-        bbr->slowness_at_ns = sample->now_ns;
+    bbr_see_slowness(bbr, sample);
     window_add(&bbr->rate, bbr->round, sample->rate_bytes_per_s);
     window_add(&bbr->slowness, bbr->round, slowness);
 }
@@ -81,20 +90,26 @@ static enum bbr_state bbr_startup(struct bbr *bbr, const struct sample *sample)
     if (sample->app_limited) return BBR_STARTUP;
     if (sample->rate_bytes_per_s >= BBR_GROWTH * bbr->full_rate) {
         bbr->full_rate = sample->rate_bytes_per_s;
+        bbr->full_load = sample->load;
         bbr->full_rounds = 0;
     } else {
         bbr->full_rounds++;
     }
-    bool full = bbr->full_rounds >= BBR_FULL_ROUNDS ||
+    bool full = bbr->full_rounds >= BBR_FULL_ROUNDS || bbr->cpu_limited ||
                 (bbr->full_rounds > 0 && sample->resent_share > BBR_RESENT_SHARE);
     if (full || (bbr->full_rounds > 0 && bbr->cc.window >= bbr->cc.limits.max)) return BBR_DRAIN;
     return BBR_STARTUP;
 }
 
+/* What is given out is whole requests. */
+static bool bbr_is_drained(const struct sample *sample, double window)
+{
+    return sample->load <= BBR_LOAD_NEAR * fmax(window, lround(window));
+}
+
 static enum bbr_state bbr_drain(struct bbr *bbr, const struct sample *sample)
 {
-    bool drained =
-        sample->load <= BBR_LOAD_NEAR * bbr_bdp(bbr) || bbr->rounds_here > BBR_DRAIN_ROUNDS;
+    bool drained = bbr_is_drained(sample, bbr_bdp(bbr)) || bbr->rounds_here > BBR_DRAIN_ROUNDS;
     return drained ? BBR_CRUISE : BBR_DRAIN;
 }
 
@@ -103,16 +118,12 @@ static enum bbr_state bbr_cruise(struct bbr *bbr, const struct sample *sample)
 {
     if (bbr->lost) return BBR_DOWN;
     if (sample->app_limited || bbr->rounds_here < 2) return BBR_CRUISE;
-    if (change_add(&bbr->change, log(fmax(sample->rate_bytes_per_s, 1)))) {
-        cc_on_change(&bbr->cc);
-        return bbr->state;
-    }
     bbr->cruise_rate_sum += sample->rate_bytes_per_s;
     bbr->cruise_rates++;
     if (sample->now_ns - bbr->slowness_at_ns > BBR_SLOWNESS_NS) return BBR_PROBE_RTT;
     if (bbr->cruise_rates < bbr->cruise_rounds) return BBR_CRUISE;
     bbr->before_rate = bbr->cruise_rate_sum / bbr->cruise_rates;
-    return BBR_UP;
+    return bbr->cpu_limited ? BBR_DOWN : BBR_UP;
 }
 
 /* The first round brings the new requests up to speed, the second is compared. */
@@ -136,7 +147,7 @@ static enum bbr_state bbr_up(struct bbr *bbr, const struct sample *sample)
 static enum bbr_state bbr_down(struct bbr *bbr, const struct sample *sample)
 {
     if (bbr->lost) return BBR_DOWN;
-    bool drained = sample->load <= BBR_LOAD_NEAR * bbr->cc.window;
+    bool drained = bbr_is_drained(sample, bbr->cc.window);
     if (sample->app_limited || bbr->rounds_here > BBR_DRAIN_ROUNDS) return BBR_CRUISE;
     if (!drained) return BBR_DOWN;
     if (sample->rate_bytes_per_s > BBR_UP_MORE * bbr->before_rate && bbr->before_rate > 0) {
@@ -172,6 +183,7 @@ static void bbr_on_refusal(struct bbr *bbr, const struct sample *sample)
 static const char *bbr_why(const struct bbr *bbr)
 {
     if (bbr->lost) return "requests were refused or lost";
+    if (bbr->scout.pulsing) return "looking whether the path has more";
     switch (bbr->state) {
     case BBR_STARTUP: return "startup: the rate still grows";
     case BBR_DRAIN: return "the path is full: what queues is let out";
@@ -182,21 +194,27 @@ static const char *bbr_why(const struct bbr *bbr)
     }
 }
 
-static void bbr_set_window(struct bbr *bbr)
+static void bbr_set_window(struct bbr *bbr, const struct sample *sample)
 {
     double window = bbr_table[bbr->state].gain * bbr_bdp(bbr);
 
+    if (bbr->state == BBR_DOWN && bbr_bdp(bbr) >= BBR_DOWN_WHOLE) /* fewer, in whole requests */
+        window = fmin(window, lround(bbr_bdp(bbr)) - 1);
+    if (bbr->state == BBR_DOWN)
+        bbr->scout.slack = fmax(SCOUT_SLACK, log((bbr_bdp(bbr) + 0.5) / window) + BBR_DOWN_SLACK);
     if (window_is_empty(&bbr->slowness)) window = bbr->cc.window;
     if (bbr->state == BBR_STARTUP) window = fmax(window, bbr->cc.window);
     if (bbr->ceiling > 0) {
         double probing = bbr->state == BBR_UP ? bbr_table[BBR_UP].gain : 1;
         window = fmin(window, probing * bbr->ceiling);
     }
+    if (bbr->state != BBR_CRUISE) bbr->scout.pulsing = false;
+    if (bbr->scout.pulsing) window = scout_window(window);
     cc_set(&bbr->cc, window, bbr_why(bbr));
-    if (bbr->state != BBR_CRUISE) return;
+    if (bbr->state != BBR_CRUISE || bbr->scout.pulsing) return;
     if (fabs(bbr->cc.window - bbr->cruise_window) > BBR_CRUISE_DRIFT * bbr->cc.window) {
         bbr->cruise_window = bbr->cc.window; /* a rate that is another by our own doing */
-        change_init(&bbr->change);
+        if (!sample->app_limited) scout_seed(&bbr->scout, sample);
     }
 }
 
@@ -208,17 +226,65 @@ static void bbr_on_sample(struct cc *cc, const struct sample *sample)
     if (!bbr->started) {
         bbr->started = true;
         bbr->slowness_at_ns = sample->now_ns;
+        scout_init(&bbr->scout, sample->now_ns);
     }
     bool is_short = sample->rtt_ns + sample->answer_ns < BBR_SHORT_NS;
     if (is_short && !bbr->starts_anyway && bbr->state == BBR_STARTUP) bbr_enter(bbr, BBR_CRUISE);
     bbr->is_short = is_short;
     bbr->lost = cc_is_loss(cc, sample);
+    bbr->cpu_limited = sample_is_cpu_limited(sample);
     bbr_learn(bbr, sample);
     if (bbr->lost) bbr_on_refusal(bbr, sample);
     bbr->rounds_here++;
     next = bbr_rows[bbr->state](bbr, sample);
-    if (next != bbr->state) bbr_enter(bbr, next);
-    bbr_set_window(bbr);
+    if (next != bbr->state) {
+        bool settled = bbr->state == BBR_DRAIN && next == BBR_CRUISE && !sample->app_limited;
+        bbr_enter(bbr, next);
+        if (settled) scout_seed(&bbr->scout, sample);
+    }
+    bbr_set_window(bbr, sample);
+}
+
+/* Did most of what was added come through, as of connections that are at speed? */
+static bool bbr_glance_startup(const struct bbr *bbr, const struct sample *sample)
+{
+    if (sample->app_limited || sample->refusals > 0) return false;
+    if (bbr->full_rate <= 0) return bbr->again;
+    double added = fmax(0, sample->load / bbr->full_load - 1);
+    double growth = fmax(BBR_GROWTH, 1 + BBR_GLANCE_SHARE * added);
+    return sample->rate_bytes_per_s >= growth * bbr->full_rate;
+}
+
+/* Far below what the model has just been told, with as much in flight. */
+static bool bbr_has_fallen(const struct bbr *bbr, const struct sample *sample)
+{
+    if (sample->app_limited || sample->refusals > 0 || bbr->lost) return false;
+    if (bbr->state != BBR_STARTUP && bbr->state != BBR_DRAIN) return false;
+    return sample->rate_bytes_per_s < BBR_FALLEN * bbr->full_rate;
+}
+
+static bool bbr_on_glance(struct cc *cc, const struct sample *sample)
+{
+    struct bbr *bbr = bbr_of(cc);
+    enum scout_view view = bbr->state == BBR_CRUISE ? SCOUT_LEVEL
+                           : bbr->state == BBR_UP   ? SCOUT_MORE
+                                                    : SCOUT_OTHER;
+
+    if (!bbr->started) return false;
+    if (bbr_has_fallen(bbr, sample)) {
+        cc_on_change(cc);
+        return true;
+    }
+    if (bbr->state == BBR_STARTUP) return bbr_glance_startup(bbr, sample);
+    if (bbr->state == BBR_DRAIN || bbr->state == BBR_PROBE_RTT) return false;
+    if (scout_on_glance(&bbr->scout, sample, view)) {
+        cc_on_change(cc);
+        return true;
+    }
+    bbr_see_slowness(bbr, sample);
+    bbr->scout.pulsing = bbr->scout.pulsing && bbr->state == BBR_CRUISE;
+    if (bbr->state == BBR_CRUISE) bbr_set_window(bbr, sample);
+    return false;
 }
 
 static void bbr_forget(struct bbr *bbr)
@@ -227,14 +293,15 @@ static void bbr_forget(struct bbr *bbr)
     window_reset(&bbr->slowness);
     bbr->full_rate = 0;
     bbr->full_rounds = 0;
+    bbr->full_load = 0;
     bbr->cruise_rounds = BBR_CRUISE_ROUNDS;
-    change_init(&bbr->change);
+    scout_forget(&bbr->scout, bbr->scout.pulse_ns);
 }
 
 void bbr_start_up(struct bbr *bbr)
 {
     bbr_forget(bbr);
-    bbr->starts_anyway = true;
+    bbr->starts_anyway = bbr->again = true;
     bbr_enter(bbr, BBR_STARTUP);
 }
 
@@ -244,11 +311,14 @@ static void bbr_on_change(struct cc *cc)
 
     bbr_forget(bbr);
     bbr->starts_anyway = false;
+    bbr->again = true;
     bbr_enter(bbr, bbr->is_short ? BBR_CRUISE : BBR_STARTUP);
 }
 
-static const struct cc_kind bbr_kind = {
-    .name = "bbr", .on_sample = bbr_on_sample, .on_change = bbr_on_change};
+static const struct cc_kind bbr_kind = {.name = "bbr",
+                                        .on_sample = bbr_on_sample,
+                                        .on_glance = bbr_on_glance,
+                                        .on_change = bbr_on_change};
 
 void bbr_init(struct bbr *bbr, const struct cc_limits *limits)
 {
@@ -256,6 +326,6 @@ void bbr_init(struct bbr *bbr, const struct cc_limits *limits)
     cc_init(&bbr->cc, &bbr_kind, limits);
     window_init(&bbr->rate, WINDOW_GREATEST, BBR_RATE_ROUNDS);
     window_init(&bbr->slowness, WINDOW_LEAST, BBR_RATE_ROUNDS);
-    change_init(&bbr->change);
+    scout_init(&bbr->scout, 0);
     bbr_enter(bbr, BBR_STARTUP);
 }

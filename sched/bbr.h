@@ -21,8 +21,11 @@
  * 0.7 × it, raised again by UP; round trips and packet losses are the kernel's. App-limited rounds
  * raise BtlBw, and never lower the model.
  *
- * A rate that changes in CRUISE by more than its noise (sched/change) makes all that was measured
- * void: STARTUP again, from the present window.
+ * A path that has changed (sched/scout) makes all that was measured void: STARTUP again, from the
+ * present window. There a glance that shows BBR_GLANCE_SHARE of what the window has grown by since
+ * is enough, and the next doubling follows at once.
+ *
+ * Cores without time left end STARTUP, and are not asked for more by UP.
  *
  * A path shorter than BBR_SHORT_NS begins in CRUISE: there the kernel's windows open within
  * milliseconds, one connection may fill it, and doubling would only cost CPU. UP finds what is
@@ -33,10 +36,12 @@
 #define SCHED_BBR_H
 
 #include "sched/cc.h"
-#include "sched/change.h"
+#include "sched/scout.h"
 #include "sched/window.h"
 
 #define BBR_GROWTH            1.25 /* BBR: less in BBR_FULL_ROUNDS rounds is a full pipe */
+#define BBR_GLANCE_SHARE      0.6  /* of what slow start brings within a round it is reached late */
+#define BBR_FALLEN            0.6  /* noise is not that large */
 #define BBR_FULL_ROUNDS       3u
 #define BBR_RATE_ROUNDS       24u             /* two cycles and what UP repeats */
 #define BBR_SLOWNESS_NS       (10 * NS_PER_S) /* as long as BBR keeps RTprop */
@@ -46,11 +51,13 @@
 #define BBR_DRAIN_ROUNDS      4u   /* at most: large requests end late */
 #define BBR_UP_MORE           1.06 /* a quarter of what UP adds: then the path was not full */
 #define BBR_DOWN_LESS         0.97 /* a third of what DOWN takes away: then the path is not full */
+#define BBR_DOWN_WHOLE        3.5  /* requests: below, one less is too much to try */
+#define BBR_DOWN_SLACK        0.05 /* ln(rate) beyond what fewer requests explain */
 #define BBR_LOAD_NEAR         1.05 /* drained, as good as */
 #define BBR_SLOWNESS_NEAR     1.05 /* as good as seen again: samples are noisy */
 #define BBR_LOSS_BETA         0.7
 #define BBR_RESENT_SHARE      0.02 /* of bytes: BBR's bound; ends STARTUP, moves nothing else */
-#define BBR_SHORT_NS          (5 * NS_PER_MS)
+#define BBR_SHORT_NS          SCOUT_SHORT_NS
 
 enum bbr_state { BBR_STARTUP, BBR_DRAIN, BBR_CRUISE, BBR_UP, BBR_DOWN, BBR_PROBE_RTT };
 
@@ -68,9 +75,12 @@ struct bbr {
     double cruise_rate_sum;
     uint32_t cruise_rates, cruise_rounds; /* that are in the sum; until UP */
     double cruise_window;
-    double ceiling;       /* requests; 0: never refused */
-    struct change change; /* of the rate in CRUISE */
+    double ceiling;     /* requests; 0: never refused */
+    struct scout scout; /* in CRUISE, UP and DOWN */
+    double full_load;   /* requests in flight at full_rate */
     bool started, is_short, starts_anyway, lost;
+    bool again;       /* STARTUP follows a change: the connections are at speed */
+    bool cpu_limited; /* the newest sample was */
 };
 
 void bbr_init(struct bbr *bbr, const struct cc_limits *limits);

@@ -22,6 +22,9 @@ struct cc;
 struct cc_kind {
     const char *name;
     void (*on_sample)(struct cc *cc, const struct sample *sample);
+    /* A glance, much shorter than a round; NULL: none is wanted. True when it says enough: then it
+     * is the round's sample, which ends here. */
+    bool (*on_glance)(struct cc *cc, const struct sample *sample);
     /* The path is not what it was: forget what was measured, go on from the present window. */
     void (*on_change)(struct cc *cc);
 };
@@ -53,6 +56,11 @@ static inline void cc_init(struct cc *cc, const struct cc_kind *kind,
 static inline void cc_on_sample(struct cc *cc, const struct sample *sample)
 {
     cc->kind->on_sample(cc, sample);
+}
+
+static inline bool cc_on_glance(struct cc *cc, const struct sample *sample)
+{
+    return cc->kind->on_glance && cc->kind->on_glance(cc, sample);
 }
 
 static inline void cc_on_change(struct cc *cc)

@@ -7,6 +7,13 @@ void change_init(struct change *change)
     *change = (struct change){.variance = CHANGE_SIGMA_FIRST * CHANGE_SIGMA_FIRST};
 }
 
+void change_seed(struct change *change, double level)
+{
+    change_init(change);
+    change->level = level;
+    change->count = CHANGE_LEARN;
+}
+
 static double change_sigma(const struct change *change)
 {
     return fmax(sqrt(change->variance), CHANGE_SIGMA_MIN);
@@ -25,23 +32,41 @@ static void change_learn(struct change *change, double innovation)
     change->variance += (innovation * innovation - change->variance) / CHANGE_MEMORY;
 }
 
+static int change_sum(struct change *change, double innovation)
+{
+    double step = innovation / change_sigma(change);
+
+    step = fmax(-CHANGE_STEP_MAX, fmin(CHANGE_STEP_MAX, step));
+    change->up = fmax(0, change->up + step - CHANGE_K);
+    change->down = fmax(0, change->down - step - CHANGE_K);
+    if (change->up <= CHANGE_H && change->down <= CHANGE_H) return 0;
+    int found = change->up > CHANGE_H ? 1 : -1;
+    change_init(change);
+    return found;
+}
+
+bool change_is_learnt(const struct change *change)
+{
+    return change->count >= CHANGE_LEARN;
+}
+
+double change_up(const struct change *change)
+{
+    return change->up;
+}
+
+int change_peek(struct change *change, double value)
+{
+    return change_is_learnt(change) ? change_sum(change, value - change->level) : 0;
+}
+
 int change_add(struct change *change, double value)
 {
     double innovation = value - change->level;
-    int found = 0;
+    int found = change_peek(change, value);
 
+    if (found) return found;
     change->count++;
-    if (change->count > CHANGE_LEARN) {
-        double step = innovation / change_sigma(change);
-        step = fmax(-CHANGE_STEP_MAX, fmin(CHANGE_STEP_MAX, step));
-        change->up = fmax(0, change->up + step - CHANGE_K);
-        change->down = fmax(0, change->down - step - CHANGE_K);
-        if (change->up > CHANGE_H) found = 1;
-        if (change->down > CHANGE_H) found = -1;
-    }
-    if (found)
-        change_init(change);
-    else
-        change_learn(change, innovation);
-    return found;
+    if (fmax(change->up, change->down) < CHANGE_H / 2) change_learn(change, innovation);
+    return 0;
 }

@@ -4,18 +4,19 @@
  *     ν = x − level,  level ← level + ν / CHANGE_MEMORY,  σ² ← σ² + (ν² − σ²) / CHANGE_MEMORY
  *     up   ← max(0, up   + ν/σ − k),   down ← max(0, down − ν/σ − k);   changed when one exceeds h
  *
- * k = 0.5 σ and h = 5 σ: a shift by one σ is found in about ten samples, and without one an alarm
- * comes once in about 500. One sample counts for at most CHANGE_STEP_MAX, so that a single outlier
- * is none. The value is a logarithm of what is watched, so that σ is a share of it.
- * Reference: E. S. Page, Continuous inspection schemes, Biometrika 41 (1954) */
+ * k = 1 σ and h = 6 σ: a shift by three σ is found in three samples, and without one an alarm comes
+ * once in about 400,000: days of glances (sched/scout). One sample counts for at most
+ * CHANGE_STEP_MAX, so that a single outlier is none. The value is a logarithm of what is watched,
+ * so that σ is a share of it. Reference: E. S. Page, Continuous inspection schemes, Biometrika 41
+ * (1954) */
 #ifndef SCHED_CHANGE_H
 #define SCHED_CHANGE_H
 
 #include "core/base.h"
 
-#define CHANGE_K           0.5
-#define CHANGE_H           5.0
-#define CHANGE_STEP_MAX    4.0  /* of σ: two in a row are a change */
+#define CHANGE_K           1.0
+#define CHANGE_H           6.0
+#define CHANGE_STEP_MAX    4.5  /* of σ: two in a row are a change */
 #define CHANGE_MEMORY      8    /* samples: about a cycle of what watches */
 #define CHANGE_LEARN       4u   /* samples before anything is judged */
 #define CHANGE_SIGMA_MIN   0.04 /* a steadier rate than 4 % is luck */
@@ -29,7 +30,12 @@ struct change {
 };
 
 void change_init(struct change *change);
+void change_seed(struct change *change, double level); /* the level is known already */
 /* −1 it fell, 1 it rose, 0 neither. After a change it begins anew. */
 int change_add(struct change *change, double value);
+/* The same, but nothing is learnt from it: the value was measured in another way. */
+int change_peek(struct change *change, double value);
+bool change_is_learnt(const struct change *change); /* before that nothing is judged */
+double change_up(const struct change *change);      /* σ that speak for a rise */
 
 #endif

@@ -14,7 +14,7 @@ void flow_init(struct flow *flow, enum flow_kind kind, const struct cc_limits *l
     case FLOW_CUBIC: cubic_init(&flow->u.cubic, limits); break;
     case FLOW_FIXED: fixed_init(&flow->u.fixed, limits); break;
     }
-    sampler_init(&flow->sampler);
+    rounds_init(&flow->rounds);
     rtt_init(&flow->answer, FLOW_RTT_NS);
     window_init(&flow->rtt_least, WINDOW_LEAST, FLOW_RTT_NS);
     flow->window = (uint32_t)lround(flow->u.cc.window);
@@ -36,7 +36,6 @@ static bool flow_decide(struct flow *flow, const struct sample *sample)
 {
     uint32_t before = flow->window;
 
-    cc_on_sample(&flow->u.cc, sample);
     flow->window = (uint32_t)lround(flow->u.cc.window);
     if (flow->window == before) return false;
     flow->decision = (struct flow_decision){.now_ns = sample->now_ns,
@@ -51,15 +50,12 @@ static bool flow_decide(struct flow *flow, const struct sample *sample)
 bool flow_tick(struct flow *flow, uint64_t now_ns, const struct sample_totals *totals,
                uint64_t rtt_ns)
 {
-    struct sample sample;
+    struct sample sample = {.now_ns = now_ns};
 
     flow_learn_times(flow, now_ns, totals, rtt_ns);
-    uint64_t answer_ns = rtt_least_ns(&flow->answer);
-    uint64_t round_ns = sample_round_ns(flow_rtt_ns(flow), answer_ns);
-    if (!sampler_tick(&flow->sampler, now_ns, totals, flow->window, round_ns, &sample))
-        return false;
     sample.rtt_ns = flow_rtt_ns(flow);
-    sample.answer_ns = answer_ns;
+    sample.answer_ns = rtt_least_ns(&flow->answer);
+    if (!rounds_tick(&flow->rounds, &flow->u.cc, totals, &sample)) return false;
     flow->sample = sample;
     return flow_decide(flow, &sample);
 }

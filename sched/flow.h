@@ -13,6 +13,7 @@
 
 #include "sched/cubic.h"
 #include "sched/fixed.h"
+#include "sched/rounds.h"
 #include "sched/rtt.h"
 #include "sched/tune.h"
 
@@ -39,7 +40,7 @@ struct flow {
         struct cubic cubic;
         struct fixed fixed;
     } u;
-    struct sampler sampler;
+    struct rounds rounds;
     struct rtt answer;
     struct window rtt_least;
     struct sample_totals seen;

@@ -5,17 +5,32 @@ void sampler_init(struct sampler *sampler)
     *sampler = (struct sampler){.running = false};
 }
 
-uint64_t sample_round_ns(uint64_t rtt_ns, uint64_t answer_ns)
+static uint64_t sample_span_ns(uint64_t rtts, uint64_t rtt_ns, uint64_t answer_ns)
 {
     if (answer_ns == 0) return SAMPLE_NS_MAX;
-    uint64_t ns = SAMPLE_RTTS * min_u64(rtt_ns, SAMPLE_NS_MAX) + min_u64(answer_ns, SAMPLE_NS_MAX);
+    uint64_t ns = rtts * min_u64(rtt_ns, SAMPLE_NS_MAX) + min_u64(answer_ns, SAMPLE_NS_MAX);
     return min_u64(max_u64(ns, SAMPLE_NS_MIN), SAMPLE_NS_MAX);
+}
+
+uint64_t sample_round_ns(uint64_t rtt_ns, uint64_t answer_ns)
+{
+    return sample_span_ns(SAMPLE_RTTS, rtt_ns, answer_ns);
+}
+
+uint64_t sample_glance_ns(uint64_t rtt_ns, uint64_t answer_ns)
+{
+    return sample_span_ns(SAMPLE_GLANCE_RTTS, rtt_ns, answer_ns);
 }
 
 double sample_slowness(const struct sample *sample)
 {
     if (sample->rate_bytes_per_s <= 0) return 0;
     return sample->load * (double)NS_PER_S / sample->rate_bytes_per_s;
+}
+
+bool sample_is_cpu_limited(const struct sample *sample)
+{
+    return sample->cpu_share >= SAMPLE_CPU_FULL;
 }
 
 static void sampler_fill(const struct sampler *sampler, const struct sample_totals *to,
@@ -31,14 +46,16 @@ static void sampler_fill(const struct sampler *sampler, const struct sample_tota
     sample->requests_per_s = (double)(to->requests - from->requests) / interval_s;
     sample->refusals = (uint32_t)(to->refusals - from->refusals);
     sample->timeouts = (uint32_t)(to->timeouts - from->timeouts);
+    if (to->cores > 0)
+        sample->cpu_share =
+            (double)(to->cpu_ns - from->cpu_ns) / (double)sample->interval_ns / to->cores;
     sample->resent_share = 0;
     if (sent_bytes > 0)
         sample->resent_share = (double)(to->resent_bytes - from->resent_bytes) / (double)sent_bytes;
     sample->app_limited = sample->load < SAMPLE_LOAD_MIN * sample->allowed;
 }
 
-static void sampler_begin(struct sampler *sampler, uint64_t now_ns,
-                          const struct sample_totals *totals)
+void sampler_begin(struct sampler *sampler, uint64_t now_ns, const struct sample_totals *totals)
 {
     *sampler =
         (struct sampler){.at = *totals, .began_ns = now_ns, .looked_ns = now_ns, .running = true};

@@ -13,7 +13,9 @@
  * constant, and `rate` grows with `load`; from the knee on, `rate` stays and it grows.
  *
  * A round is app-limited when there were not enough requests to fill the window that was allowed:
- * its rate says what was asked for, not what the path can do. */
+ * its rate says what was asked for, not what the path can do. It is CPU-limited when the cores have
+ * no time left: then more requests cannot bring more bytes, only staged ones that leave the caches
+ * before they are sent. */
 #ifndef SCHED_SAMPLE_H
 #define SCHED_SAMPLE_H
 
@@ -21,10 +23,12 @@
 
 /* A round is SAMPLE_RTTS round trips and the server's time, within these bounds: slow start opens a
  * window from 10 segments to 4 MB in 8 round trips. */
-#define SAMPLE_RTTS     8u
-#define SAMPLE_NS_MIN   (200 * NS_PER_MS) /* four ticks of 50 ms: their jitter stays below 10 % */
-#define SAMPLE_NS_MAX   (2 * NS_PER_S)
-#define SAMPLE_LOAD_MIN 0.9 /* of the window: less is app-limited */
+#define SAMPLE_RTTS        8u
+#define SAMPLE_GLANCE_RTTS 2u                /* a step shows after one */
+#define SAMPLE_NS_MIN      (200 * NS_PER_MS) /* four ticks of 50 ms: jitter below 10 % */
+#define SAMPLE_NS_MAX      (2 * NS_PER_S)
+#define SAMPLE_LOAD_MIN    0.9 /* of the window: less is app-limited */
+#define SAMPLE_CPU_FULL    0.9 /* the rest is what a tick and a wake leave */
 
 struct sample_totals {
     uint64_t delivered_bytes; /* acknowledged by the peer (uploads), or received (downloads) */
@@ -33,8 +37,10 @@ struct sample_totals {
     uint64_t requests; /* answered */
     uint64_t refusals; /* SlowDown: the server's loss signal */
     uint64_t timeouts; /* requests that were lost */
+    uint64_t cpu_ns;   /* of all cores' threads: on a CPU, or ready and waiting for one */
     uint64_t
-        answer_ns; /* from the last byte sent to the answer's first, of all that were answered */
+        answer_ns;  /* from the last byte sent to the answer's first, of all that were answered */
+    uint32_t cores; /* no sum: that cpu_ns is of */
 };
 
 struct sample { /* of one round */
@@ -47,6 +53,7 @@ struct sample { /* of one round */
     uint32_t refusals, timeouts;
     uint64_t rtt_ns;    /* the least packet round trip that is known; 0: none */
     uint64_t answer_ns; /* the time that the server takes, smoothed; 0: nothing was answered */
+    double cpu_share;   /* of the time of all cores; 0: not known */
     bool app_limited;
 };
 
@@ -59,14 +66,18 @@ struct sampler {
 };
 
 void sampler_init(struct sampler *sampler);
+void sampler_begin(struct sampler *sampler, uint64_t now_ns, const struct sample_totals *totals);
 /* With the newest totals, the window that held since the last call, and how long a round should be.
  * True when one ended: then *sample is its, but for rtt_ns and answer_ns, which are the caller's to
  * fill. A round's end is the next one's begin. */
 MUST_USE bool sampler_tick(struct sampler *sampler, uint64_t now_ns,
                            const struct sample_totals *totals, double window, uint64_t round_ns,
                            struct sample *sample);
+bool sample_is_cpu_limited(const struct sample *sample);
 /* Request-ns a byte; 0 when nothing was delivered. */
 double sample_slowness(const struct sample *sample);
+/* How long a glance is: two round trips and the server's time. */
+uint64_t sample_glance_ns(uint64_t rtt_ns, uint64_t answer_ns);
 /* `answer_ns` 0: nothing was answered yet, so that the server's time is not known. */
 uint64_t sample_round_ns(uint64_t rtt_ns, uint64_t answer_ns);
 

@@ -34,11 +34,19 @@ static bool tune_differs(const struct tune *tune)
     return lround(tune->other) != lround(tune->level);
 }
 
+static void tune_begin_slot(struct tune *tune)
+{
+    tune->slot_ns = 0;
+    tune->slot_bytes = tune->slot_s = 0;
+    tune->slot_lags = false;
+}
+
 static void tune_try(struct tune *tune)
 {
+    if (tune->cpu_limited) tune->upward = false;
     tune->other = tune_next(tune);
     if (!tune_differs(tune)) { /* at a limit: the other way */
-        tune->upward = !tune->upward;
+        tune->upward = !tune->upward && !tune->cpu_limited;
         tune->other = tune_next(tune);
     }
     if (!tune_differs(tune)) {
@@ -47,8 +55,11 @@ static void tune_try(struct tune *tune)
     }
     tune->state = TUNE_TRY;
     tune->cc.state = tune->upward ? "trying more" : "trying less";
-    tune->slot = tune->round = tune->pairs = tune->slot_rates = 0;
-    tune->slot_rate = tune->sum = tune->square_sum = 0;
+    double whole = fmax(lround(tune->other), 1) / fmax(lround(tune->level), 1);
+    tune->scout.slack = fmax(SCOUT_SLACK, fabs(log(whole)) + TUNE_MARGIN);
+    tune->slot = tune->pairs = 0;
+    tune->sum = tune->square_sum = 0;
+    tune_begin_slot(tune);
 }
 
 /* --- an experiment --- */
@@ -80,17 +91,22 @@ static enum tune_verdict tune_judge(const struct tune *tune)
 static void tune_to_model(struct tune *tune);
 
 /* What was plainly more says that the path has much more to give: the model finds it faster. */
+static void tune_start_up(struct tune *tune)
+{
+    tune->bbr.cc.window = tune->level;
+    bbr_start_up(&tune->bbr);
+    tune_to_model(tune);
+}
+
 static void tune_accept(struct tune *tune)
 {
     double mean = tune->sum / tune->pairs;
 
     tune->level = tune->other;
     tune->rest = TUNE_REST_ROUNDS;
-    tune->change.level += mean; /* by our own doing */
+    scout_shift(&tune->scout, mean); /* by our own doing */
     if (tune->upward && mean > TUNE_PLAIN) {
-        tune->bbr.cc.window = tune->level;
-        bbr_start_up(&tune->bbr);
-        tune_to_model(tune);
+        tune_start_up(tune);
     } else {
         tune_try(tune);
     }
@@ -113,16 +129,23 @@ static void tune_end_pair(struct tune *tune)
     }
 }
 
+/* A glance of the slot; its rate is the mean over two rounds. */
 static void tune_on_try(struct tune *tune, const struct sample *sample)
 {
-    if (tune->round++ > 0) {
-        tune->slot_rate += sample->rate_bytes_per_s;
-        tune->slot_rates++;
+    uint64_t settle_ns = sample_round_ns(sample->rtt_ns, sample->answer_ns);
+
+    if (tune->slot_ns == 0) tune->slot_ns = sample->now_ns - sample->interval_ns;
+    if (sample->now_ns - sample->interval_ns < tune->slot_ns + settle_ns) return;
+    if (!tune->slot_lags) {
+        double interval_s = (double)sample->interval_ns / (double)NS_PER_S;
+        tune->slot_bytes += sample->rate_bytes_per_s * interval_s;
+        tune->slot_s += interval_s;
     }
-    if (tune->round < TUNE_SLOT_ROUNDS) return;
-    tune->rates[tune_is_other(tune->slot)] = tune->slot_rate / tune->slot_rates;
-    tune->slot_rate = tune->slot_rates = tune->round = 0;
+    tune->slot_lags = false;
+    if (tune->slot_s * (double)NS_PER_S < (TUNE_SLOT_ROUNDS - 1) * (double)settle_ns) return;
+    tune->rates[tune_is_other(tune->slot)] = tune->slot_bytes / tune->slot_s;
     tune->slot++;
+    tune_begin_slot(tune);
     if (tune->slot % 2 == 0) tune_end_pair(tune);
 }
 
@@ -133,7 +156,7 @@ static void tune_to_model(struct tune *tune)
     tune->state = TUNE_MODEL;
     tune->rest = TUNE_REST_ROUNDS;
     tune->upward = true;
-    change_init(&tune->change);
+    scout_forget(&tune->scout, tune->scout.pulse_ns);
 }
 
 /* More was too much: it is tried again, but later each time. */
@@ -147,7 +170,7 @@ static void tune_on_loss(struct tune *tune)
 
 /* On a short path bbr knows too little after its first round: the window stays until experiments
  * say more. */
-static void tune_follow_model(struct tune *tune)
+static void tune_follow_model(struct tune *tune, const struct sample *sample)
 {
     const struct bbr *bbr = &tune->bbr;
 
@@ -155,16 +178,53 @@ static void tune_follow_model(struct tune *tune)
         cc_set(&tune->cc, bbr->cc.window, bbr->cc.why);
     tune->cc.state = bbr->cc.state;
     tune->level = tune->cc.window;
-    if (bbr->state == BBR_CRUISE && bbr->rounds_here > 0) tune_rest(tune, tune->rest, tune->cc.why);
+    if (bbr->state != BBR_CRUISE || bbr->rounds_here == 0) return;
+    tune_rest(tune, tune->rest, tune->cc.why);
+    if (!sample->app_limited) scout_seed(&tune->scout, sample);
 }
 
-/* Did the rate change, though the window is the one that it was? */
-static bool tune_has_changed(struct tune *tune, const struct sample *sample)
+static void tune_set_window(struct tune *tune)
 {
-    bool settled =
-        tune->state == TUNE_REST ? tune->rested > 0 : tune->round > 0 && !tune_is_other(tune->slot);
-    if (!settled || sample->app_limited) return false;
-    return change_add(&tune->change, log(fmax(sample->rate_bytes_per_s, 1))) != 0;
+    if (tune->scout.pulsing)
+        cc_set(&tune->cc, scout_window(tune->level), "looking whether the path has more");
+    else if (tune->state == TUNE_TRY && tune_is_other(tune->slot))
+        cc_set(&tune->cc, tune->other, tune->upward ? "tries more" : "tries less");
+    else if (tune->state == TUNE_TRY)
+        cc_set(&tune->cc, tune->level, "compares with before");
+    else if (tune->state == TUNE_REST)
+        cc_set(&tune->cc, tune->level, "nothing more came");
+}
+
+static enum scout_view tune_view(const struct tune *tune)
+{
+    if (tune->state == TUNE_REST) return SCOUT_LEVEL;
+    if (tune_is_other(tune->slot)) return tune->upward ? SCOUT_MORE : SCOUT_OTHER;
+    return tune->slot == 0 || tune->slot_s > 0 ? SCOUT_LEVEL : SCOUT_OTHER;
+}
+
+static bool tune_on_glance(struct cc *cc, const struct sample *sample)
+{
+    struct tune *tune = tune_of(cc);
+    bool pulsed = tune->scout.pulsing;
+
+    if (tune->state == TUNE_MODEL) return cc_on_glance(&tune->bbr.cc, sample);
+    int news = scout_on_glance(&tune->scout, sample, tune_view(tune));
+    if (news > 0 && cc->window > tune->level) {
+        tune->level = cc->window;
+        tune_start_up(tune);
+        return true;
+    }
+    if (news != 0) {
+        cc_on_change(cc);
+        return true;
+    }
+    if (tune->state == TUNE_TRY && sample->app_limited)
+        tune_rest(tune, tune->rest, "the experiment lacked work");
+    else if (tune->state == TUNE_TRY && !pulsed)
+        tune_on_try(tune, sample);
+    if (pulsed) tune->slot_lags = true;
+    tune_set_window(tune);
+    return false;
 }
 
 static void tune_on_sample(struct cc *cc, const struct sample *sample)
@@ -174,27 +234,17 @@ static void tune_on_sample(struct cc *cc, const struct sample *sample)
 
     if (owned) tune->bbr.cc.window = cc->window;
     cc_on_sample(&tune->bbr.cc, sample);
-    if (owned && tune->bbr.lost) {
-        tune_on_loss(tune);
-    } else if (owned && tune_has_changed(tune, sample)) {
-        cc_on_change(&tune->bbr.cc);
-        tune_to_model(tune);
-    }
+    tune->cpu_limited = sample_is_cpu_limited(sample);
+    if (owned && tune->bbr.lost) tune_on_loss(tune);
     if (tune->state == TUNE_MODEL) {
-        tune_follow_model(tune);
+        tune_follow_model(tune, sample);
     } else if (tune->state == TUNE_REST) {
         tune->rested += !sample->app_limited;
         if (tune->rested > tune->rest) tune_try(tune);
-    } else if (sample->app_limited) {
-        tune_rest(tune, tune->rest, "the experiment lacked work");
-    } else {
-        tune_on_try(tune, sample);
+    } else if (tune->upward && tune->cpu_limited) {
+        tune_rest(tune, tune->rest, "the cores have no time for more");
     }
-    if (tune->state != TUNE_TRY) return;
-    if (tune_is_other(tune->slot))
-        cc_set(cc, tune->other, tune->upward ? "tries more" : "tries less");
-    else
-        cc_set(cc, tune->level, "compares with before");
+    tune_set_window(tune);
 }
 
 static void tune_on_change(struct cc *cc)
@@ -205,13 +255,16 @@ static void tune_on_change(struct cc *cc)
     tune_to_model(tune);
 }
 
-static const struct cc_kind tune_kind = {
-    .name = "auto", .on_sample = tune_on_sample, .on_change = tune_on_change};
+static const struct cc_kind tune_kind = {.name = "auto",
+                                         .on_sample = tune_on_sample,
+                                         .on_glance = tune_on_glance,
+                                         .on_change = tune_on_change};
 
 void tune_init(struct tune *tune, const struct cc_limits *limits)
 {
     *tune = (struct tune){.level = limits->start};
     cc_init(&tune->cc, &tune_kind, limits);
     bbr_init(&tune->bbr, limits);
+    scout_init(&tune->scout, 0);
     tune_to_model(tune);
 }

@@ -11,12 +11,14 @@
  *
  *     utility U = ln(rate) − TUNE_COST · ln(window),   B is better when ΔU > TUNE_MARGIN
  *
- * A slot is TUNE_SLOT_ROUNDS rounds, of which the first, in which the window before still shows, is
- * left out. Two neighbouring slots are a pair; a decision needs |mean − margin| > 2 standard
- * errors, or TUNE_PAIRS_MAX pairs; what is plain in the first pair (TUNE_PLAIN) needs no second. In
- * the order A B B A a steady drift of the path cancels. A round that was app-limited ends the
- * experiment. The rest doubles with every failure, so that a stationary path is left alone: the
- * price of probing goes to zero.
+ * A slot is as long as TUNE_SLOT_ROUNDS rounds, of which the first, in which the window before
+ * still shows, is left out; it is measured glance by glance, but for those in which the scout asks
+ * the path for more (sched/scout). Two neighbouring slots are a pair; a decision needs |mean −
+ * margin| > 2 standard errors, or TUNE_PAIRS_MAX pairs; what is plain in the first pair
+ * (TUNE_PLAIN) needs no second. In the order A B B A a steady drift of the path cancels. A round
+ * that was app-limited ends the experiment. The rest doubles with every failure: a stationary path
+ * is left alone, but for the scout's pulses. While the cores have no time left nothing more is
+ * tried, only less.
  *
  * Reference: M. Dong et al., PCC Vivace: Online-Learning Congestion Control, NSDI 2018 */
 #ifndef SCHED_TUNE_H
@@ -45,12 +47,14 @@ struct tune {
     double other; /* B */
     bool upward;
     uint32_t rest, rested; /* rounds */
-    uint32_t slot, round;  /* of the experiment, of the slot */
-    double slot_rate, rates[2];
-    uint32_t slot_rates;
+    uint32_t slot;         /* of the experiment */
+    double slot_bytes, slot_s, rates[2];
+    bool slot_lags; /* the window before the pulse still shows */
     uint32_t pairs;
     double sum, square_sum; /* of ln(B) − ln(A) */
-    struct change change;   /* of the rate at `level` */
+    struct scout scout;     /* of the rate at `level` */
+    uint64_t slot_ns;       /* when it began; 0: now */
+    bool cpu_limited;       /* the newest sample was */
 };
 
 void tune_init(struct tune *tune, const struct cc_limits *limits);

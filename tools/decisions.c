@@ -46,6 +46,7 @@ void decisions_format(const struct steer_decision *decision, const char *cc, uin
     writer_format(w, "\"reason\":\"%s\",", decision->why);
     writer_format(w, "\"bytes_per_s\":%.0f,\"in_flight\":%.2f,\"app_limited\":%s,",
                   sample->rate_bytes_per_s, sample->load, sample->app_limited ? "true" : "false");
+    writer_format(w, "\"cpu_share\":%.2f,", sample->cpu_share);
     writer_format(w, "\"rtt_ms\":%.3f,\"answer_ms\":%.3f,\"resent_share\":%.5f,",
                   (double)sample->rtt_ns / 1e6, (double)sample->answer_ns / 1e6,
                   sample->resent_share);

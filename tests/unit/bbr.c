@@ -10,20 +10,20 @@
 
 struct world {
     struct path path;
-    struct sampler sampler;
+    struct rounds rounds;
     struct bbr bbr;
 };
 
 static void open_world(struct world *w, double start, double max)
 {
     path_init(&w->path);
-    sampler_init(&w->sampler);
+    rounds_init(&w->rounds);
     bbr_init(&w->bbr, &(struct cc_limits){2, start, max});
 }
 
 static double drive(struct world *w, double seconds)
 {
-    return path_drive(&w->path, &w->bbr.cc, &w->sampler, seconds);
+    return path_drive(&w->path, &w->bbr.cc, &w->rounds, seconds);
 }
 
 /* The model and the window on known paths, from far below and far above the knee. */
@@ -102,14 +102,30 @@ static void test_steps(void **state)
     open_world(&w, 4, 128);
     drive(&w, 30);
     w.path.connection = 5e6;
-    drive(&w, 8);
+    drive(&w, 3);
     assert_true(drive(&w, 5) > 0.9 * w.path.capacity);
     w.path.capacity /= 4;
-    drive(&w, 8);
+    drive(&w, 3);
     assert_true(drive(&w, 5) > 0.9 * w.path.capacity);
     w.path.capacity *= 4;
-    drive(&w, 8);
+    drive(&w, 3);
     assert_true(drive(&w, 5) > 0.9 * w.path.capacity);
+}
+
+/* Each kind of step, both ways, wherever in a cycle it comes; on long paths (the last) a step up
+ * that meets DOWN is found a round later. */
+static void test_recovers(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < (ARRAY_COUNT(path_steps) - 1) * 2; i++)
+        for (uint32_t phase = 0; phase < 50; phase++) {
+            struct world w;
+            open_world(&w, 8, 128);
+            double level =
+                path_recover(&w.path, &w.bbr.cc, &w.rounds, &path_steps[i / 2], i % 2, phase);
+            if (level <= 0.9) print_error("step %u, phase %u: %.2f\n", i, phase, level);
+            assert_true(level > 0.9);
+        }
 }
 
 static void test_short_path_starts_gently(void **state)
@@ -146,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_app_limited_lowers_nothing),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_recovers),
         cmocka_unit_test(test_short_path_starts_gently),
         cmocka_unit_test(test_limits),
     };

@@ -109,17 +109,17 @@ static void test_app_limited_grows_nothing(void **state)
 static void test_on_a_path(void **state)
 {
     struct path path;
-    struct sampler sampler;
+    struct rounds rounds;
     struct cubic cubic;
     (void)state;
     path_init(&path);
-    sampler_init(&sampler);
+    rounds_init(&rounds);
     path.capacity = path.connection = 1e12;
     path.knee = 16;
     path.refuse = 24;
     cubic_init(&cubic, &(struct cc_limits){1, 8, 128});
-    path_drive(&path, &cubic.cc, &sampler, 20);
-    double rate = path_drive(&path, &cubic.cc, &sampler, 60);
+    path_drive(&path, &cubic.cc, &rounds, 20);
+    double rate = path_drive(&path, &cubic.cc, &rounds, 60);
     assert_true(rate > 0.9 * 16 * path.part_bytes / path.latency_s);
     assert_true(cubic.cc.window < 1.5 * 24);
 }

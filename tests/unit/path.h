@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "core/rand.h"
-#include "sched/cc.h"
+#include "sched/rounds.h"
 
 #define PATH_TICK_NS (50 * NS_PER_MS)
 
@@ -23,11 +23,13 @@ struct path {
     double knee, refuse; /* requests in flight; 0: none */
     double noise;        /* of the rate, a standard deviation */
     double work;         /* requests that there are at most; 0: no end */
+    double cpu;          /* bytes/s that the cores can move; 0: any */
     uint64_t rtt_ns;
     struct rand rand;
     uint64_t now_ns;
     struct sample_totals totals;
     double flight;
+    uint32_t startups; /* of the controller */
 };
 
 static inline void path_init(struct path *path)
@@ -74,11 +76,14 @@ static inline void path_tick(struct path *path, double window)
     double wanted = path->work > 0 ? fmin(window, path->work) : window;
     path->flight = wanted >= path->flight ? wanted : fmax(wanted, 0.9 * path->flight);
     double rate = path_rate(path, path->flight) * fmax(0.1, path_noise(path));
+    if (path->cpu > 0) rate = fmin(rate, path->cpu);
     double requests = rate * s / path->part_bytes;
     path->now_ns += PATH_TICK_NS;
     totals->delivered_bytes += (uint64_t)(rate * s);
     totals->sent_bytes = totals->delivered_bytes;
     totals->busy_ns += (uint64_t)(path->flight * (double)PATH_TICK_NS);
+    totals->cores = 1;
+    if (path->cpu > 0) totals->cpu_ns += (uint64_t)(rate / path->cpu * (double)PATH_TICK_NS);
     totals->requests += (uint64_t)(requests + rand_unit(&path->rand));
     totals->answer_ns = totals->requests * (uint64_t)(path->latency_s * (double)NS_PER_S);
     if (path->refuse > 0 && path->flight > path->refuse)
@@ -86,23 +91,62 @@ static inline void path_tick(struct path *path, double window)
 }
 
 /* Drives a controller for a while; returns the mean rate. */
-static inline double path_drive(struct path *path, struct cc *cc, struct sampler *sampler,
+static inline double path_drive(struct path *path, struct cc *cc, struct rounds *rounds,
                                 double seconds)
 {
     uint64_t until_ns = path->now_ns + (uint64_t)(seconds * (double)NS_PER_S);
     uint64_t from_bytes = path->totals.delivered_bytes;
-    struct sample sample;
     while (path->now_ns < until_ns) {
-        path_tick(path, cc->window);
-        uint64_t answer_ns = (uint64_t)(path->latency_s * (double)NS_PER_S);
-        if (!sampler_tick(sampler, path->now_ns, &path->totals, cc->window,
-                          sample_round_ns(path->rtt_ns, answer_ns), &sample))
-            continue;
-        sample.rtt_ns = path->rtt_ns;
-        sample.answer_ns = answer_ns;
-        cc_on_sample(cc, &sample);
+        path_tick(path, lround(cc->window)); /* as sched/flow gives it out */
+        struct sample sample = {.now_ns = path->now_ns, .rtt_ns = path->rtt_ns};
+        sample.answer_ns = (uint64_t)(path->latency_s * (double)NS_PER_S);
+        const char *state = cc->state;
+        if (!rounds_tick(rounds, cc, &path->totals, &sample)) continue;
+        if (cc->state != state && strcmp(cc->state, "startup") == 0) path->startups++;
     }
     return (double)(path->totals.delivered_bytes - from_bytes) / seconds;
+}
+
+struct path_step { /* from one path to another */
+    struct path_speed {
+        double capacity, connection, latency_s;
+        uint64_t rtt_ms;
+    } sides[2];
+};
+
+/* Capacity, round trips, the speed of a connection; what waits and what moves. */
+static const struct path_step path_steps[] = {
+    {{{125e6, 30e6, 0.1, 50}, {37.5e6, 30e6, 0.1, 50}}},
+    {{{125e6, 5e6, 0.1, 50}, {37.5e6, 5e6, 0.1, 50}}},
+    {{{125e6, 30e6, 0.02, 20}, {37.5e6, 30e6, 0.02, 20}}},
+    {{{125e6, 30e6, 0.1, 50}, {125e6, 6e6, 0.1, 50}}},
+    {{{125e6, 200e6, 0.02, 20}, {125e6, 200e6, 0.12, 120}}},
+    {{{125e6, 60e6, 0.02, 20}, {125e6, 10e6, 0.12, 120}}},
+    {{{125e6, 30e6, 0.02, 20}, {125e6, 5e6, 0.12, 120}}},
+    {{{125e6, 30e6, 0.12, 120}, {125e6, 6e6, 0.12, 120}}},
+    {{{125e6, 10e6, 0.12, 120}, {37.5e6, 10e6, 0.12, 120}}},
+};
+
+static inline void path_use(struct path *path, const struct path_speed *speed)
+{
+    path->capacity = speed->capacity;
+    path->connection = speed->connection;
+    path->latency_s = speed->latency_s;
+    path->rtt_ns = speed->rtt_ms * NS_PER_MS;
+}
+
+/* What part of the new level is there 3 s after a step, on the mean of 2 s: the step comes in
+ * `phase` of what the controller does by itself. 10 RTT are less than that on all these paths. */
+static inline double path_recover(struct path *path, struct cc *cc, struct rounds *rounds,
+                                  const struct path_step *step, uint32_t back, uint32_t phase)
+{
+    rand_init(&path->rand, 11 + phase);
+    path->noise = 0.02;
+    path_use(path, &step->sides[back]);
+    path_drive(path, cc, rounds, 20 + 0.55 * phase);
+    path_use(path, &step->sides[!back]);
+    path_drive(path, cc, rounds, 3);
+    return path_drive(path, cc, rounds, 2) / path->capacity;
 }
 
 #endif

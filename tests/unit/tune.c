@@ -6,24 +6,25 @@
 
 #include <cmocka.h>
 
+#include "sched/fixed.h"
 #include "tests/unit/path.h"
 
 struct world {
     struct path path;
-    struct sampler sampler;
+    struct rounds rounds;
     struct tune tune;
 };
 
 static void open_world(struct world *w, double start)
 {
     path_init(&w->path);
-    sampler_init(&w->sampler);
+    rounds_init(&w->rounds);
     tune_init(&w->tune, &(struct cc_limits){2, start, 128});
 }
 
 static double drive(struct world *w, double seconds)
 {
-    return path_drive(&w->path, &w->tune.cc, &w->sampler, seconds);
+    return path_drive(&w->path, &w->tune.cc, &w->rounds, seconds);
 }
 
 static const struct test_path {
@@ -98,9 +99,9 @@ static void test_changes(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
         w.path.capacity = 125e6 * steps[i][0];
         w.path.connection = 30e6 * steps[i][1];
-        drive(&w, 8);
+        drive(&w, 3);
         assert_true(drive(&w, 5) > 0.9 * w.path.capacity);
-        drive(&w, 17);
+        drive(&w, 22);
     }
 }
 
@@ -116,8 +117,86 @@ static void test_round_trips_change(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(steps_ms); i++) {
         w.path.latency_s = (double)steps_ms[i] / 1e3;
         w.path.rtt_ns = steps_ms[i] * NS_PER_MS;
-        drive(&w, 10);
+        drive(&w, 3);
         assert_true(drive(&w, 20) > 0.9 * w.path.capacity);
+    }
+}
+
+/* Each kind of step, both ways, wherever in a rest or an experiment it comes. */
+static void test_steps(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < ARRAY_COUNT(path_steps) * 2; i++)
+        for (uint32_t phase = 0; phase < 50; phase++) {
+            struct world w;
+            open_world(&w, 8);
+            double level =
+                path_recover(&w.path, &w.tune.cc, &w.rounds, &path_steps[i / 2], i % 2, phase);
+            if (level <= 0.9) print_error("step %u, phase %u: %.2f\n", i, phase, level);
+            assert_true(level > 0.9);
+        }
+}
+
+/* An hour of noise is no change. */
+static void test_noise_is_no_change(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(paths) * 2; i++) {
+        struct world w;
+        open_world(&w, 8);
+        use_path(&w, &paths[i / 2]);
+        w.path.noise = i % 2 ? 0.05 : 0.02;
+        drive(&w, 30);
+        w.path.startups = 0;
+        assert_true(drive(&w, 3600) > 0.98 * w.path.capacity);
+        assert_int_equal(w.path.startups, 0);
+    }
+}
+
+/* Cores without time left get no more in flight, and lose what is too much. */
+static void test_busy_cores(void **state)
+{
+    (void)state;
+    for (uint64_t rtt_ms = 0; rtt_ms < 100; rtt_ms += 50) {
+        struct world w;
+        open_world(&w, 8);
+        w.path.capacity = 2e9;
+        w.path.connection = 0.5e9;
+        w.path.cpu = 1e9;
+        w.path.latency_s = 1e-4 + (double)rtt_ms / 1e3;
+        w.path.rtt_ns = rtt_ms * NS_PER_MS + 100 * NS_PER_US;
+        w.path.part_bytes = rtt_ms > 0 ? 32 * MIB : 8 * MIB;
+        for (int i = 0; i < 600; i++) {
+            drive(&w, 0.1);
+            assert_true(w.tune.cc.window <= 8);
+        }
+        assert_true(drive(&w, 60) > 0.98 * w.path.cpu);
+        assert_true(w.tune.level < 8);
+    }
+}
+
+/* A server that is slower with more than n0 in flight, and refuses beyond 1.5 n0. */
+static void test_server_knee(void **state)
+{
+    static const double knees[] = {8, 16, 32};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(knees); i++) {
+        struct world w;
+        struct fixed fixed;
+        uint64_t refused[2];
+        double rates[2];
+        fixed_init(&fixed, &(struct cc_limits){1, 64, 64});
+        for (uint32_t k = 0; k < 2; k++) {
+            open_world(&w, 8);
+            w.path.capacity = w.path.connection = 1e12;
+            w.path.knee = knees[i];
+            w.path.refuse = 1.5 * knees[i];
+            rates[k] = path_drive(&w.path, k ? &w.tune.cc : &fixed.cc, &w.rounds, 120);
+            refused[k] = w.path.totals.refusals;
+        }
+        assert_true(refused[0] >= 10 * refused[1]);
+        assert_true(rates[1] > 0.95 * rates[0]);
+        assert_true(w.tune.level > 0.8 * knees[i] && w.tune.level < 1.2 * knees[i]);
     }
 }
 
@@ -158,6 +237,10 @@ int main(void)
         cmocka_unit_test(test_short_path),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_round_trips_change),
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_noise_is_no_change),
+        cmocka_unit_test(test_busy_cores),
+        cmocka_unit_test(test_server_knee),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_without_work_nothing_moves),
     };

@@ -1,0 +1,113 @@
+#include "sched/scout.h"
+
+#include <math.h>
+
+void scout_init(struct scout *scout, uint64_t now_ns)
+{
+    *scout = (struct scout){.pulse_ns = now_ns, .slack = SCOUT_SLACK};
+    change_init(&scout->change);
+}
+
+void scout_forget(struct scout *scout, uint64_t now_ns)
+{
+    uint64_t refused_ns = scout->refused_ns;
+
+    scout_init(scout, now_ns);
+    scout->refused_ns = refused_ns;
+}
+
+static double scout_value(const struct sample *sample)
+{
+    return log(fmax(sample->rate_bytes_per_s, 1));
+}
+
+void scout_seed(struct scout *scout, const struct sample *sample)
+{
+    scout_forget(scout, scout->pulse_ns);
+    change_seed(&scout->change, scout_value(sample));
+}
+
+void scout_shift(struct scout *scout, double by)
+{
+    scout->change.level += by;
+}
+
+void scout_hold(struct scout *scout, uint32_t glances)
+{
+    if (scout->skip < glances) scout->skip = glances;
+}
+
+double scout_window(double window)
+{
+    return fmax(SCOUT_GAIN * window, window + 1);
+}
+
+static void scout_end_pulse(struct scout *scout, uint64_t now_ns)
+{
+    scout->pulsing = false;
+    scout->pulse_ns = now_ns;
+    scout_hold(scout, 1); /* what was more is let out */
+}
+
+/* At another window the rate may differ, within the slack, without the path's doing. */
+static int scout_peek(struct scout *scout, double value, enum scout_view view)
+{
+    double level = scout->change.level, least = level - scout->slack, most = level + scout->slack;
+
+    if (view == SCOUT_MORE) {
+        most = level;
+        least = level - SCOUT_SLACK_MORE;
+    }
+    if (value > most)
+        value -= most - level;
+    else
+        value = fmin(level, value + level - least);
+    return change_peek(&scout->change, value);
+}
+
+static bool scout_may_pulse(const struct scout *scout, const struct sample *sample)
+{
+    if (sample_is_cpu_limited(sample)) return false;
+    if (sample->rtt_ns + sample->answer_ns < SCOUT_SHORT_NS) return false;
+    if (scout->refused_ns > 0 && sample->now_ns < scout->refused_ns + SCOUT_REFUSED_NS)
+        return false;
+    return change_is_learnt(&scout->change) && sample->now_ns >= scout->pulse_ns + SCOUT_REST_NS;
+}
+
+static int scout_on_pulse(struct scout *scout, const struct sample *sample, double value)
+{
+    uint64_t settle_ns = sample_round_ns(sample->rtt_ns, sample->answer_ns);
+    int found = scout_peek(scout, value, SCOUT_MORE);
+
+    scout->glances++;
+    bool seems = change_up(&scout->change) > 0 && sample->now_ns < scout->pulse_ns + 4 * settle_ns;
+    bool over = scout->glances >= SCOUT_GLANCES && !seems;
+    if (found || over || sample_is_cpu_limited(sample)) scout_end_pulse(scout, sample->now_ns);
+    return found;
+}
+
+int scout_on_glance(struct scout *scout, const struct sample *sample, enum scout_view view)
+{
+    double value = scout_value(sample);
+    int found = 0;
+
+    if (sample->refusals > 0) scout->refused_ns = sample->now_ns;
+    if (sample->app_limited || sample->refusals > 0) {
+        if (scout->pulsing) scout_end_pulse(scout, sample->now_ns);
+        return 0;
+    }
+    if (scout->pulsing) return scout_on_pulse(scout, sample, value);
+    if (scout->skip > 0) {
+        scout->skip--;
+        return 0;
+    }
+    if (view == SCOUT_LEVEL)
+        found = change_add(&scout->change, value);
+    else if (change_is_learnt(&scout->change))
+        found = scout_peek(scout, value, view);
+    if (found || !scout_may_pulse(scout, sample)) return found;
+    scout->pulsing = true;
+    scout->glances = 0;
+    scout->pulse_ns = sample->now_ns;
+    return 0;
+}

@@ -1,0 +1,62 @@
+/* scout: has the path changed? Looks at every glance, which is far shorter than a round, and asks
+ * the path for what cannot be seen from where the window is. Pure.
+ *
+ * A path that gives less, or more to each request, shows in the rate: a CUSUM (sched/change) over
+ * its logarithm finds it within two to four glances. Capacity beyond the window does not show: so,
+ * SCOUT_REST_NS after the last one, a pulse of SCOUT_GAIN × the window follows; when the same CUSUM
+ * finds the rate of the pulse above the level before it, the path has changed as well.
+ *
+ *     WATCH ──(SCOUT_REST_NS)──► PULSE ──(nothing came)──► SKIP ──► WATCH
+ *       └──(the rate moved)──► news ◄──(more came)──┘
+ *
+ * A pulse lasts two glances, and goes on for four rounds where more seems to come: a connection
+ * that begins needs some round trips. It ends at a refusal, and then there are none for
+ * SCOUT_REFUSED_NS; nor on a path below SCOUT_SHORT_NS, where the kernel fills the path with what
+ * there is, nor while the cores have no time left.
+ *
+ * What the owner does to the window by itself is no news: it calls scout_hold() then. */
+#ifndef SCHED_SCOUT_H
+#define SCHED_SCOUT_H
+
+#include "sched/cc.h"
+#include "sched/change.h"
+
+#define SCOUT_GAIN       1.25
+#define SCOUT_REST_NS    (1200 * NS_PER_MS) /* with what follows within 3 s at 120 ms */
+#define SCOUT_REFUSED_NS (60 * NS_PER_S)
+#define SCOUT_SHORT_NS   (5 * NS_PER_MS)
+#define SCOUT_GLANCES    2u    /* of a pulse, at least; of a step that is found */
+#define SCOUT_SLACK      0.223 /* ln 1.25 */
+
+#define SCOUT_SLACK_MORE 0.02 /* more in flight brings less only at a server that is full */
+
+enum scout_view {
+    SCOUT_LEVEL, /* the window is where the level was measured */
+    SCOUT_MORE,  /* it is larger: more is a change, and so is less */
+    SCOUT_OTHER, /* it is another one */
+};
+
+struct scout {
+    bool pulsing;
+    double slack; /* by which ln(rate) may differ at another window; SCOUT_SLACK, or the owner's */
+    /* private */
+    struct change change; /* of ln(rate) */
+    uint32_t skip;        /* glances */
+    uint32_t glances;     /* of the pulse */
+    uint64_t pulse_ns;    /* when the last pulse began, or ended */
+    uint64_t refused_ns;  /* the last time; 0: never */
+};
+
+void scout_init(struct scout *scout, uint64_t now_ns);
+/* The level is another one: it is measured anew. Refusals are remembered. */
+void scout_forget(struct scout *scout, uint64_t now_ns);
+/* The level is known: the rate of a sample that was measured at the window that stays. */
+void scout_seed(struct scout *scout, const struct sample *sample);
+void scout_shift(struct scout *scout, double by);       /* the window moved; by ln(rate) */
+void scout_hold(struct scout *scout, uint32_t glances); /* these are looked away from */
+/* One glance. −1 the path gives less, 1 more, 0 no news: then `pulsing` may be another. */
+int scout_on_glance(struct scout *scout, const struct sample *sample, enum scout_view view);
+/* The window while it pulses. */
+double scout_window(double window);
+
+#endif

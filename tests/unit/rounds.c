@@ -1,0 +1,127 @@
+#include "sched/rounds.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct told { /* a controller that writes down what it is asked */
+    struct cc cc;
+    uint32_t glances, samples;
+    uint64_t glanced_ns, sampled_ns; /* the newest interval */
+    bool enough;
+    double next_window;
+};
+
+static void on_sample(struct cc *cc, const struct sample *sample)
+{
+    struct told *told = container_of(cc, struct told, cc);
+    told->samples++;
+    told->sampled_ns = sample->interval_ns;
+    assert_int_equal(sample->rtt_ns, 50 * NS_PER_MS);
+}
+
+static bool on_glance(struct cc *cc, const struct sample *sample)
+{
+    struct told *told = container_of(cc, struct told, cc);
+    told->glances++;
+    told->glanced_ns = sample->interval_ns;
+    if (told->next_window > 0) cc->window = told->next_window;
+    return told->enough;
+}
+
+static const struct cc_kind with_glances = {
+    .name = "told", .on_sample = on_sample, .on_glance = on_glance};
+static const struct cc_kind without = {.name = "told", .on_sample = on_sample};
+
+static void run(struct told *told, struct rounds *rounds, uint64_t *now_ns, uint32_t ticks)
+{
+    struct sample_totals totals = {.busy_ns = 0};
+    for (uint32_t i = 0; i < ticks; i++) {
+        *now_ns += 50 * NS_PER_MS;
+        totals.busy_ns = *now_ns * 4;
+        struct sample sample = {
+            .now_ns = *now_ns, .rtt_ns = 50 * NS_PER_MS, .answer_ns = 100 * NS_PER_MS};
+        (void)!rounds_tick(rounds, &told->cc, &totals, &sample);
+    }
+}
+
+static void open_told(struct told *told, struct rounds *rounds, const struct cc_kind *kind)
+{
+    *told = (struct told){.glances = 0};
+    cc_init(&told->cc, kind, &(struct cc_limits){1, 4, 8});
+    rounds_init(rounds);
+}
+
+/* A round of 500 ms, glances of 200 ms. */
+static void test_both(void **state)
+{
+    struct told told;
+    struct rounds rounds;
+    uint64_t now_ns = 0;
+    (void)state;
+    open_told(&told, &rounds, &with_glances);
+    run(&told, &rounds, &now_ns, 1 + 40);
+    assert_int_equal(told.samples, 4);
+    assert_int_equal(told.sampled_ns, 500 * NS_PER_MS);
+    assert_int_equal(told.glances, 10);
+    assert_int_equal(told.glanced_ns, 200 * NS_PER_MS);
+}
+
+static void test_without_glances(void **state)
+{
+    struct told told;
+    struct rounds rounds;
+    uint64_t now_ns = 0;
+    (void)state;
+    open_told(&told, &rounds, &without);
+    run(&told, &rounds, &now_ns, 1 + 40);
+    assert_int_equal(told.samples, 4);
+    assert_int_equal(told.glances, 0);
+}
+
+/* What says enough is the round. */
+static void test_glance_ends_the_round(void **state)
+{
+    struct told told;
+    struct rounds rounds;
+    uint64_t now_ns = 0;
+    (void)state;
+    open_told(&told, &rounds, &with_glances);
+    told.enough = true;
+    run(&told, &rounds, &now_ns, 1 + 40);
+    assert_int_equal(told.samples, 10);
+    assert_int_equal(told.sampled_ns, 200 * NS_PER_MS);
+}
+
+/* No glance is measured at two windows. */
+static void test_window_moves(void **state)
+{
+    struct told told;
+    struct rounds rounds;
+    uint64_t now_ns = 0;
+    (void)state;
+    open_told(&told, &rounds, &with_glances);
+    run(&told, &rounds, &now_ns, 1 + 4); /* one glance */
+    assert_int_equal(told.glances, 1);
+    told.next_window = 6;
+    run(&told, &rounds, &now_ns, 4);
+    assert_int_equal(told.glances, 2);
+    run(&told, &rounds, &now_ns, 3);
+    assert_int_equal(told.glances, 2);
+    run(&told, &rounds, &now_ns, 1);
+    assert_int_equal(told.glances, 3);
+    assert_int_equal(told.glanced_ns, 200 * NS_PER_MS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_both),
+        cmocka_unit_test(test_without_glances),
+        cmocka_unit_test(test_glance_ends_the_round),
+        cmocka_unit_test(test_window_moves),
+    };
+    return cmocka_run_group_tests_name("rounds", tests, NULL, NULL);
+}

@@ -1,0 +1,143 @@
+#include "sched/scout.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+struct world {
+    struct scout scout;
+    struct sample sample;
+};
+
+static void open_world(struct world *w)
+{
+    *w = (struct world){.sample = {.now_ns = NS_PER_S,
+                                   .interval_ns = 200 * NS_PER_MS,
+                                   .rate_bytes_per_s = 100e6,
+                                   .rtt_ns = 50 * NS_PER_MS,
+                                   .answer_ns = 100 * NS_PER_MS}};
+    scout_init(&w->scout, w->sample.now_ns);
+}
+
+static int glance(struct world *w, double rate, enum scout_view view)
+{
+    w->sample.now_ns += w->sample.interval_ns;
+    w->sample.rate_bytes_per_s = rate;
+    return scout_on_glance(&w->scout, &w->sample, view);
+}
+
+/* Glances until there is a pulse; 0: there was none. */
+static uint32_t until_pulse(struct world *w)
+{
+    for (uint32_t i = 1; i <= 400; i++) {
+        assert_int_equal(glance(w, 100e6, SCOUT_LEVEL), 0);
+        if (w->scout.pulsing) return i;
+    }
+    return 0;
+}
+
+static void test_rate_that_moves(void **state)
+{
+    static const double rates[] = {30e6, 60e6, 75e6, 140e6, 300e6};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rates); i++) {
+        struct world w;
+        open_world(&w);
+        for (int k = 0; k < 5; k++)
+            assert_int_equal(glance(&w, 100e6, SCOUT_LEVEL), 0);
+        int found = 0;
+        for (int k = 0; k < 3 && !found; k++)
+            found = glance(&w, rates[i], SCOUT_LEVEL);
+        assert_int_equal(found, rates[i] > 100e6 ? 1 : -1);
+    }
+}
+
+static void test_pulse_finds_more(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w);
+    assert_in_range(until_pulse(&w), 6, 7); /* SCOUT_REST_NS */
+    int found = 0;
+    for (int i = 0; i < 3 && !found; i++)
+        found = glance(&w, 125e6, SCOUT_LEVEL);
+    assert_int_equal(found, 1);
+    assert_false(w.scout.pulsing);
+}
+
+/* Where nothing comes it ends, and is tried again. */
+static void test_pulse_finds_nothing(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w);
+    for (int i = 0; i < 5; i++) {
+        assert_true(until_pulse(&w) > 0);
+        for (uint32_t k = 0; k < SCOUT_GLANCES; k++)
+            assert_int_equal(glance(&w, 100e6, SCOUT_LEVEL), 0);
+        assert_false(w.scout.pulsing);
+    }
+}
+
+static void test_no_pulse(void **state)
+{
+    (void)state;
+    for (int why = 0; why < 4; why++) {
+        struct world w;
+        open_world(&w);
+        if (why == 0) w.sample.cpu_share = 0.95;
+        if (why == 1) w.sample.rtt_ns = w.sample.answer_ns = NS_PER_MS;
+        if (why == 2) w.sample.app_limited = true;
+        if (why == 3) { /* refused: not for a minute */
+            assert_true(until_pulse(&w) > 0);
+            w.sample.refusals = 1;
+            assert_int_equal(glance(&w, 100e6, SCOUT_LEVEL), 0);
+            assert_false(w.scout.pulsing);
+            w.sample.refusals = 0;
+            assert_in_range(until_pulse(&w), 299, 301);
+        } else {
+            assert_int_equal(until_pulse(&w), 0);
+        }
+    }
+}
+
+/* At another window the rate may be another one, but not by any amount. */
+static void test_views(void **state)
+{
+    static const struct {
+        enum scout_view view;
+        double rate;
+        int found;
+    } rows[] = {
+        {SCOUT_OTHER, 82e6, 0},  {SCOUT_OTHER, 120e6, 0}, {SCOUT_OTHER, 50e6, -1},
+        {SCOUT_OTHER, 200e6, 1}, {SCOUT_MORE, 125e6, 1},  {SCOUT_MORE, 100e6, 0},
+        {SCOUT_MORE, 80e6, -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct world w;
+        open_world(&w);
+        w.sample.cpu_share = 1; /* no pulses between */
+        for (int k = 0; k < 8; k++)
+            assert_int_equal(glance(&w, 100e6, SCOUT_LEVEL), 0);
+        int found = 0;
+        for (int k = 0; k < 20 && !found; k++)
+            found = glance(&w, rows[i].rate, rows[i].view);
+        assert_int_equal(found, rows[i].found);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rate_that_moves),
+        cmocka_unit_test(test_pulse_finds_more),
+        cmocka_unit_test(test_pulse_finds_nothing),
+        cmocka_unit_test(test_no_pulse),
+        cmocka_unit_test(test_views),
+    };
+    return cmocka_run_group_tests_name("scout", tests, NULL, NULL);
+}
