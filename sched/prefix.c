@@ -16,7 +16,7 @@ void prefix_init(struct prefix *prefix, uint64_t now_ns)
 static void prefix_refill(struct prefix *prefix, uint64_t now_ns)
 {
     double passed_s = (double)(now_ns - prefix->tokens_ns) / (double)NS_PER_S;
-    double most = fmax(1, prefix->rate_per_s * PREFIX_BURST_S);
+    double most = 1 + prefix->rate_per_s * PREFIX_BURST_S;
 
     prefix->tokens = fmin(most, prefix->tokens + passed_s * prefix->rate_per_s);
     prefix->tokens_ns = now_ns;

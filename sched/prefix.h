@@ -43,7 +43,9 @@
  * first, in steps of PREFIX_STEP_ROUNDS. */
 #define PREFIX_STEP_ROUNDS  40u
 #define PREFIX_LOOSE_ROUNDS 40u
-/* Tokens that are saved up, in seconds of the rate: two ticks of whoever hands out. */
+/* Tokens that are saved up beside the one that is waited for, in seconds of the rate: two ticks of
+ * whoever hands out. Without them what comes between a tick and the token it completes is lost: at
+ * ten requests a second a sixth. */
 #define PREFIX_BURST_S 0.1
 
 enum prefix_state { PREFIX_FREE, PREFIX_HELD, PREFIX_PROBING };

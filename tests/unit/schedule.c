@@ -315,7 +315,7 @@ static void check_limited(struct world *w, double limit_per_s, double seconds)
 {
     const struct tally *tally = &w->tallies[1];
     assert_true((double)tally->done > 0.85 * limit_per_s * seconds);
-    assert_true((double)tally->refused <= 0.01 * (double)tally->requests + 3);
+    assert_true((double)tally->refused <= 0.01 * (double)tally->requests);
 }
 
 /* A prefix that is limited: after 5 s at most 1 % are refused, it has what it may have, and the
@@ -328,10 +328,10 @@ static void test_limited_prefix(void **state)
     forget(w);
     run_for(w, 30);
     double before = others(w) / 7;
-    static const double limits[] = {100, 25, 100, 20};
+    static const double limits[] = {100, 25, 100, 20, 10, 40, 10, 100, 10};
     for (size_t i = 0; i < ARRAY_COUNT(limits); i++) {
         w->servers[1].limit_per_s = limits[i];
-        run_for(w, i == 2 ? 30 : 5); /* what has grown must be found */
+        run_for(w, i > 0 && limits[i] > limits[i - 1] ? 30 : 5); /* what has grown must be found */
         forget(w);
         run_for(w, 120);
         check_limited(w, limits[i], 120);
