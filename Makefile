@@ -237,9 +237,10 @@ race-here: $(RACES)
 bench-core: all ## CPU per GiB and memory against `stowage --null`, with the bars of the issue
 	@BUILD=$(BUILD) $(PYTHON) bench/core.py
 
-bench-cost: all ## client CPU against another revision, A B B A pairs: BASE=REV, PAIRS=12, ROWS=…
-	@BUILD=$(BUILD) CC='$(CC)' $(PYTHON) bench/pairs.py --base $(or $(BASE),main) \
-		--pairs $(or $(PAIRS),12) $(ROWS)
+bench-cost: all ## client CPU, A B B A pairs: BASE=REV, or BASE_OPTS='…' OPTS='…'; PAIRS=12, ROWS=…
+	@BUILD=$(BUILD) CC='$(CC)' $(PYTHON) bench/pairs.py \
+		$(if $(BASE)$(BASE_OPTS)$(OPTS),$(BASE:%=--base %),--base main) \
+		--a='$(BASE_OPTS)' --b='$(OPTS)' --pairs $(or $(PAIRS),12) $(ROWS)
 
 .PHONY: crash
 crash: all ## kill -9 at POINTS=200 seeded points of an up- and a download, and resume; SEED=1, FIRST=0

@@ -9,7 +9,7 @@
 #include "core/clock.h"
 #include "core/core.h"
 #include "sched/crew.h"
-#include "sched/fair.h"
+#include "sched/lend.h"
 
 #define ROUNDS 200000u
 #define BATCH  32u
@@ -25,6 +25,19 @@ static void print_cost(const char *name, uint64_t start_ns, uint64_t count)
 {
     double cost_ns = (double)(clock_now_ns() - start_ns) / (double)count;
     printf("%-44s %10.1f ns\n", name, cost_ns);
+}
+
+/* Of this thread: what others do on the machine is not in it. */
+static uint64_t cpu_now_ns(void)
+{
+    static struct clock_thread thread;
+    clock_look_thread(&thread);
+    return thread.ran_ns;
+}
+
+static void print_cpu(const char *name, uint64_t start_ns, uint64_t count)
+{
+    printf("%-44s %10.1f ns of CPU\n", name, (double)(cpu_now_ns() - start_ns) / (double)count);
 }
 
 static void open_core(struct core *core)
@@ -158,14 +171,81 @@ static void bench_fair(void)
         tasks[i].bytes = i % 100 * KIB;
         fair_push(&fair, &tasks[i]);
     }
-    uint64_t start_ns = clock_now_ns();
+    uint64_t start_ns = cpu_now_ns();
     for (uint32_t i = 0; i < ROUNDS; i++) {
         struct task *task = fair_pop(&fair, i);
         prefixes_on_back(&prefixes, task->prefix);
         fair_push(&fair, task);
     }
-    print_cost("a task through the fair queue, 4095 prefixes", start_ns, ROUNDS);
+    print_cpu("a task through the fair queue, 4095 prefixes", start_ns, ROUNDS);
     fair_close(&fair);
+    prefixes_close(&prefixes);
+}
+
+/* ── two cores, one thread ───────────────────────────────────────────────────────────────────── */
+
+struct hand { /* a core that runs what it is handed at once */
+    struct core core;
+    struct lend lend;
+    uint32_t ran;
+};
+
+static void on_handed(struct lend *lend, struct task *task)
+{
+    container_of(lend, struct hand, lend)->ran++;
+    lend_return(lend, task);
+    lend_want(lend, (enum task_rank)task->rank, 1);
+}
+
+static void on_back(struct lend *lend, struct task *task)
+{
+    lend_push(lend, task);
+}
+
+/* The whole way of a part: the home core's fair queue and the prefix's limits, the grant by mailbox
+ * to the core that asked, its queue, its slot, and back home, where it is queued again. Each goes
+ * to the other core, and all of both cores' work is in it, since they take turns on one CPU. */
+static void bench_hand_out(uint32_t slots, uint32_t prefix_count, const char *name)
+{
+    static struct hand hands[2];
+    static struct task tasks[4096];
+    struct lend *lends[2] = {&hands[0].lend, &hands[1].lend};
+    struct core *cores[2] = {&hands[0].core, &hands[1].core};
+    struct prefixes prefixes;
+    struct fair fairs[TASK_RANKS];
+    int raw;
+    fail_if(prefixes_open(&prefixes, PREFIXES_FAIR, 0), "prefixes_open");
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++)
+        fail_if(fair_open(&fairs[rank], &prefixes), "fair_open");
+    for (uint16_t i = 0; i < 2; i++) {
+        struct core_options options = {.index = i, .cpu = -1, .memory_bytes = MIB, .seed = i};
+        hands[i].ran = 0;
+        fail_if(core_open(cores[i], &options, &raw), "core_open");
+        lend_init(lends[i], cores[i], on_handed, on_back);
+    }
+    for (uint16_t i = 0; i < 2; i++) {
+        fail_if(core_join(cores[i], cores, 2), "core_join");
+        lend_join(lends[i], lends, 2);
+    }
+    lend_use(lends[0], fairs);
+    for (uint32_t i = 0; i < ARRAY_COUNT(tasks); i++) {
+        char key[32];
+        snprintf(key, sizeof key, "run/%u/", i % prefix_count);
+        task_init(&tasks[i], 0, TASK_FIRST);
+        tasks[i].prefix = prefixes_find(&prefixes, bytes_of(key), 0);
+        tasks[i].bytes = 8 * MIB;
+        lend_push(lends[0], &tasks[i]);
+    }
+    lend_want(lends[1], TASK_FIRST, slots);
+    uint64_t start_ns = cpu_now_ns();
+    while (hands[1].ran < ROUNDS)
+        for (uint32_t i = 0; i < 2; i++)
+            core_turn(cores[i], false);
+    print_cpu(name, start_ns, hands[1].ran);
+    for (uint16_t i = 0; i < 2; i++)
+        core_close(cores[i]);
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++)
+        fair_close(&fairs[rank]);
     prefixes_close(&prefixes);
 }
 
@@ -222,6 +302,9 @@ int main(void)
     bench_timers(&core);
     bench_pool(&core);
     bench_fair();
+    bench_hand_out(32, 8, "hand-out to a core, 8 prefixes, 32 slots");
+    bench_hand_out(32, PREFIXES_MAX - 1, "hand-out to a core, 4095 prefixes, 32 slots");
+    bench_hand_out(4, PREFIXES_MAX - 1, "hand-out to a core, 4095 prefixes, 4 slots");
     bench_aside(&core);
     core_close(&core);
     fail_if(crew_parse_cpus(NULL, cpus, &count, why, sizeof(why)), "crew_parse_cpus");
