@@ -57,9 +57,12 @@ static void sweep_on_step(struct op *op)
     machine_settle_quietly(&sweep->machine);
 }
 
+/* Each object has told its owner, who may have had another one at once. */
 static void sweep_on_over(struct op *op)
 {
-    (void)op; /* each object has told its owner */
+    struct sweep *sweep = container_of(op, struct sweep, over);
+    if (!list_is_empty(&sweep->queue))
+        machine_start(&sweep->machine, &sweep_kind, sweep->core, &sweep->over);
 }
 
 static enum err sweep_on_name(struct xml_names *names, const struct xml_name *name)
@@ -106,7 +109,7 @@ void sweep_start(struct sweep *sweep, struct past_object *object, struct op *op)
     object->taken = true;
     object->owner = op;
     list_push(&sweep->queue, &object->link);
-    if (machine_is_running(&sweep->machine)) return;
+    if (machine_is_running(&sweep->machine) || sweep->over.out) return;
     sweep->cancelled = false;
     machine_start(&sweep->machine, &sweep_kind, sweep->core, &sweep->over);
 }
@@ -122,7 +125,7 @@ void sweep_twins(struct past_object *object, const char *key, int64_t asked_s, c
 
 void sweep_cancel(struct sweep *sweep)
 {
-    if (!machine_is_running(&sweep->machine)) return;
+    if (!machine_is_running(&sweep->machine) && !sweep->over.out) return;
     sweep->cancelled = true;
     request_cancel(&sweep->request);
 }

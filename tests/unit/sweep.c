@@ -133,6 +133,31 @@ static void test_known_uploads(void **state)
     assert_non_null(strstr(w.peer.heads, "DELETE /bkt/key?uploadId=id0 "));
 }
 
+static void on_first_done(struct op *op)
+{
+    struct world *w = container_of(op, struct world, ops[0]);
+    sweep_start(&w->sweep, &w->objects[1], &w->ops[1]);
+}
+
+/* An upload of which two runs have left something: the second is asked for while the sweep, which
+ * had no more to do, is ending. */
+static void test_one_behind_the_other(void **state)
+{
+    static const struct peer_step steps[] = {
+        ACCEPT, HEAD, {PEER_SEND, DENIED, 0}, HEAD, {PEER_SEND, GONE, 0}, END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    op_init(&w.ops[0], on_first_done);
+    for (int i = 0; i < 2; i++)
+        snprintf(w.objects[i].row.upload_id, sizeof w.objects[i].row.upload_id, "id%d", i);
+    sweep_start(&w.sweep, &w.objects[0], &w.ops[0]);
+    assert_int_equal(wait_for(&w, &w.ops[0]), ERR_DENIED);
+    assert_int_equal(wait_for(&w, &w.ops[1]), ERR_NONE);
+    assert_true(w.sweep.aborted == 1 && w.sweep.failed == 1);
+    close_world(&w);
+}
+
 /* A page of uploads, the server's clock a day ahead of ours. */
 static const char *page_of(char *area, size_t bytes, const char *const *keys, const int64_t *times)
 {
@@ -277,8 +302,11 @@ static void test_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_known_uploads), cmocka_unit_test(test_upload_without_id),
-        cmocka_unit_test(test_twins),         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_known_uploads),
+        cmocka_unit_test(test_one_behind_the_other),
+        cmocka_unit_test(test_upload_without_id),
+        cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_files),
         cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
