@@ -1,5 +1,6 @@
 /* bulletin: what the cores of a run tell each other of one endpoint: that it was ever reached, that
- * it has ever worked, that buckets go into the path there, and what the user was told already.
+ * it has ever worked, that buckets go into the path there, where else a bucket turned out to be
+ * (s3/atlas), and what the user was told already.
  * Relaxed atomics, any thread. */
 #ifndef S3_BULLETIN_H
 #define S3_BULLETIN_H
@@ -7,11 +8,13 @@
 #include <stdatomic.h>
 
 #include "core/err.h"
+#include "s3/atlas.h"
 
 /* One cause again after this time: who watches for minutes wants to know that it goes on. */
 #define BULLETIN_AGAIN_NS (30 * NS_PER_S)
 
 struct bulletin { /* zeroed before use */
+    struct atlas atlas;
     /* private */
     _Atomic bool reached, worked, troubled, by_path;
     _Atomic uint64_t said_ns[ERR_COUNT];

@@ -1,11 +1,16 @@
-/* client: one core's way to one endpoint: its connections, its TLS context, what it signs with,
- * its retry budget, and what it has learned of the server. Everything that requests to it
- * share.
+/* client: one core's ways to one endpoint: its connections, its TLS context, what it signs with,
+ * its retry budget, and what it has learned of the server. Everything that requests to it share.
+ *
+ * A *door* is a host name and port with its connections and its breaker; a *site* is an endpoint
+ * with a region. Site 0 is the endpoint itself, 1 and up are the bulletin's (s3/atlas: the same
+ * numbers on all cores), and the rest are this core's own, of redirects that one request follows.
+ * client_find() says what way a request takes now: it is asked at each attempt.
  *
  * With virtual-host addressing each bucket is a host name of its own, to be resolved and verified
- * as such: it gets a dial of its own at the first request (the only allocation after the start).
- * Where virtual-host addressing was a guess (s3/target) and nothing has worked yet, a bucket's name
- * that does not resolve, or has no certificate, turns all of the endpoint's requests to the path.
+ * as such: it gets a door of its own at the first request, as does each other host (the only
+ * allocations after the start). Where virtual-host addressing was a guess (s3/target) and nothing
+ * has worked yet, a bucket's name that does not resolve, or has no certificate, turns all of the
+ * endpoint's requests to the path.
  * */
 #ifndef S3_CLIENT_H
 #define S3_CLIENT_H
@@ -22,7 +27,12 @@
 #include "sched/breaker.h"
 #include "sched/retry.h"
 
-#define CLIENT_BUCKETS_MAX 8u /* with names of their own; a run has a source's and a target's */
+/* A run has a bucket or two; temporary redirects may lead to each node of a cluster. */
+#define CLIENT_DOORS_MAX   32u
+#define CLIENT_PASSING_MAX 24u
+#define CLIENT_SITES_MAX   (1 + ATLAS_SITES_MAX + CLIENT_PASSING_MAX)
+/* Refusals in a row, where others were accepted: as of the clock (s3/identity). */
+#define CLIENT_REFUSALS_MAX IDENTITY_REFUSALS_MAX
 
 #define CLIENT_TROUBLE_BYTES 320u /* a request's words */
 
@@ -32,16 +42,30 @@ enum client_confirms { /* does the server check the checksums that we send? */
                        CLIENT_CONFIRMS_NOT
 };
 
-struct client_bucket {
-    char name[BUCKET_NAME_BYTES_MAX + 1];
+struct client_door {
+    char name[TARGET_HOST_BYTES];
+    uint16_t port;
+    bool tls;
     struct dial *dial;
+    struct breaker breaker;
+};
+
+struct client_site {
+    struct identity_key key; /* for its region */
+    bool accepted;           /* something that was sent there */
+    uint32_t refusals;       /* that called it the wrong place, since then */
+};
+
+struct client_way { /* of one attempt */
+    uint32_t site;
+    const struct endpoint *endpoint; /* as requests are to be addressed there */
+    struct client_door *door;
 };
 
 struct client {
     struct core *core;
     const struct conf *conf;
     const struct endpoint *endpoint;
-    struct dial *dial;              /* to the endpoint's own name; NULL: the client is closed */
     enum client_confirms confirms;  /* set by whoever sees a reply to an upload */
     struct meter requests, retries; /* sent, incl. retries; retries alone */
     struct meter connections;       /* opened, when it was closed */
@@ -49,7 +73,6 @@ struct client {
     struct traffic traffic;
     struct identity identity;
     struct retry_budget budget;
-    struct breaker breaker;
     struct lookout lookout;
     enum err trouble; /* the last failure, of any request */
     enum policy_phase trouble_phase;
@@ -62,8 +85,12 @@ struct client {
     struct tls_context *tls;
     struct bulletin own_bulletin;
     uint32_t window_bytes;
-    struct client_bucket buckets[CLIENT_BUCKETS_MAX];
-    uint32_t bucket_count;
+    struct client_door doors[CLIENT_DOORS_MAX]; /* the first: to the endpoint's own name */
+    uint32_t door_count;                        /* 0: the client is closed */
+    struct client_door *recent;                 /* the last that was asked for */
+    struct client_site sites[CLIENT_SITES_MAX];
+    struct endpoint passing[CLIENT_PASSING_MAX];
+    uint32_t passing_count;
     struct op closing;
     struct op *close_owner;
 };
@@ -77,15 +104,28 @@ void client_close(struct client *client, struct op *op); /* no request may be ou
 /* At once, where its core never ran; harmless when it is closed, or was never opened. */
 void client_discard(struct client *client);
 
-/* The dial for a bucket's requests; `bucket` empty: the service's. Errors: ERR_NO_MEMORY (also with
- * more than CLIENT_BUCKETS_MAX), ERR_NAME_UNKNOWN. */
-MUST_USE enum err client_dial(struct client *client, struct bytes bucket, struct dial **dial);
-/* An attempt through `dial` failed: true when it was because the bucket has no host name of its
- * own, so that the next one should go through *dial by path. */
-MUST_USE bool client_goes_by_path(struct client *client, enum err err, struct dial **dial);
-/* As requests are to be addressed now. */
-const struct endpoint *client_endpoint(const struct client *client);
-struct dial_counts client_counts(const struct client *client); /* of all its dials */
+/* The way of a bucket's next attempt; `bucket` empty: the service's. `site` 0: the bucket's home,
+ * else one of client_pass(). Errors: ERR_NO_MEMORY (also with more than CLIENT_DOORS_MAX),
+ * ERR_NAME_UNKNOWN, ERR_CONFIG (TLS, where nobody asked for it at the start). */
+MUST_USE enum err client_find(struct client *client, struct bytes bucket, uint32_t site,
+                              struct client_way *way);
+/* An attempt that took `way` failed: true when it was because the bucket has no host name of its
+ * own, so that the next one goes by path. */
+MUST_USE bool client_goes_by_path(struct client *client, enum err err,
+                                  const struct client_way *way);
+struct sigv4_key *client_key(struct client *client, const struct client_way *way);
+
+uint32_t client_home(const struct client *client, struct bytes bucket); /* its site, now */
+const struct endpoint *client_site(const struct client *client, uint32_t site);
+/* A site for one request's redirect, made or found; 0: there are too many. */
+uint32_t client_pass(struct client *client, const struct endpoint *endpoint);
+bool client_is_passing(uint32_t site);
+/* What was sent there has been accepted. */
+void client_on_success(struct client *client, uint32_t site);
+/* A server says that it is the wrong place or region: true when that server is more likely wrong
+ * itself. Counts the refusal. */
+MUST_USE bool client_keeps(struct client *client, uint32_t site);
+struct dial_counts client_counts(const struct client *client); /* of all doors */
 /* The receive window of its connections, as dial_set_window(). */
 void client_set_window(struct client *client, uint32_t bytes);
 /* Calls `visit` with each connection in use. */

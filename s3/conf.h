@@ -66,6 +66,7 @@ struct conf {
     const char *ca_bundle;              /* NULL: the system's */
     const char *profile; /* whose credentials may be read again; NULL: by the environment */
     bool verify_tls;
+    const char *follow_redirects; /* hosts that are trusted with requests (s3/redirect), or NULL */
     uint64_t seed;
 };
 

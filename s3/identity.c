@@ -20,20 +20,10 @@ static enum err identity_read(struct aside_job *job)
     return ERR_NONE;
 }
 
-static void identity_rekey(struct identity *identity, const char *region)
-{
-    char copy[CREDS_REGION_BYTES_MAX + 1]; /* it may be the key's own */
-    snprintf(copy, sizeof copy, "%s", region);
-    sigv4_key_fini(&identity->key);
-    sigv4_key_init(&identity->key, identity->creds.access_key, identity->creds.secret_key, copy);
-    identity_begin_epoch(identity);
-}
-
 static void identity_wipe(struct identity *identity)
 {
     struct op *owner = identity->close_owner;
     identity->close_owner = NULL;
-    if (identity->signs) sigv4_key_fini(&identity->key);
     if (identity->signs) creds_fini(&identity->creds);
     identity->signs = false;
     core_finish(identity->core, owner, ERR_NONE);
@@ -51,7 +41,7 @@ static void identity_on_read(struct op *op)
     bool found = !identity->read_err && identity->fresh.source != CREDS_NONE;
     if (found && !identity_is_same(&identity->fresh, &identity->creds)) {
         identity->creds = identity->fresh;
-        identity_rekey(identity, identity->key.region);
+        identity_begin_epoch(identity);
     }
     creds_fini(&identity->fresh);
     if (identity->close_owner) identity_wipe(identity);
@@ -68,8 +58,6 @@ void identity_init(struct identity *identity, struct core *core, const struct en
     identity->signs = endpoint->sign && endpoint->creds;
     if (!identity->signs) return;
     identity->creds = *endpoint->creds;
-    sigv4_key_init(&identity->key, identity->creds.access_key, identity->creds.secret_key,
-                   endpoint->region);
 }
 
 void identity_close(struct identity *identity, struct op *op)
@@ -131,19 +119,23 @@ bool identity_set_clock(struct identity *identity, int64_t server_s)
     return true;
 }
 
-/* It becomes a part of a header. */
-static bool identity_is_region(const char *region)
+/* --- keys --- */
+
+struct sigv4_key *identity_key(struct identity *identity, struct identity_key *key,
+                               const char *region)
 {
-    size_t count = strlen(region);
-    if (count == 0 || count > CREDS_REGION_BYTES_MAX) return false;
-    return strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-_"
-                          "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == count;
+    CHECK(identity->signs);
+    if (key->ready && key->epoch == identity->epoch && strcmp(key->key.region, region) == 0)
+        return &key->key;
+    identity_forget_key(key);
+    sigv4_key_init(&key->key, identity->creds.access_key, identity->creds.secret_key, region);
+    key->epoch = identity->epoch;
+    key->ready = true;
+    return &key->key;
 }
 
-bool identity_set_region(struct identity *identity, const char *region)
+void identity_forget_key(struct identity_key *key)
 {
-    if (!identity->signs || !identity_is_region(region)) return false;
-    if (strcmp(region, identity->key.region) == 0) return false;
-    identity_rekey(identity, region);
-    return true;
+    if (key->ready) sigv4_key_fini(&key->key);
+    key->ready = false;
 }

@@ -1,5 +1,6 @@
-/* identity: what one core signs requests to an endpoint with: credentials, the region, and the
- * difference of the server's clock from ours. All three are corrected while a run goes on.
+/* identity: what one core signs requests to an endpoint with: credentials, and the difference of
+ * the server's clock from ours. Both are corrected while a run goes on. The region is the bucket's
+ * (s3/atlas): for each region that is signed for, somebody keeps a key.
  *
  * `epoch` counts corrections. A request remembers the epoch that it was signed in: one that failed
  * for its identity and finds another epoch now need only be signed again.
@@ -7,10 +8,9 @@
  *   credentials   the profile's files are read again, on the aside. What came from the environment
  *                 cannot change while a process lives: then nothing is found
  *   clock         to what the reply says that it is
- *   region        to what the reply names
  *
- * One server of several may have a wrong clock or an old map: while others accept what we sign,
- * clock and region are kept (identity_keeps()), and the request is only asked again.
+ * One server of several may have a wrong clock: while others accept what we sign, ours is kept
+ * (identity_keeps()), and the request is only asked again.
  *
  * Secrets are wiped at the end. */
 #ifndef S3_IDENTITY_H
@@ -26,10 +26,16 @@
 /* In a row: where a fifth of the servers is wrong, that happens once in 15,000 requests. */
 #define IDENTITY_REFUSALS_MAX 6u
 
+struct identity_key { /* zeroed before use */
+    /* private */
+    struct sigv4_key key;
+    uint32_t epoch; /* that it is of */
+    bool ready;
+};
+
 struct identity {
     uint32_t epoch;
     bool signs; /* else the rest is empty */
-    struct sigv4_key key;
     struct creds creds;
     /* private */
     struct core *core;
@@ -41,7 +47,7 @@ struct identity {
     uint64_t read_ns;        /* when it was begun last; 0: never */
     int64_t clock_offset_ns; /* to be added to ours */
     bool accepted;           /* something that was signed in this epoch */
-    uint32_t refusals;       /* of clock or region, since then */
+    uint32_t refusals;       /* of the clock, since then */
     enum err read_err;
     char read_why[CREDS_WHY_BYTES];
 };
@@ -58,14 +64,16 @@ bool identity_is_reading(const struct identity *identity);
 bool identity_reread(struct identity *identity);
 /* What was signed in that epoch has been accepted. */
 void identity_on_success(struct identity *identity, uint32_t epoch);
-/* The server calls the clock or the region wrong that we sign with now: true when it is more likely
- * wrong itself. Counts the refusal. */
+/* The server calls the clock wrong that we sign with now: true when it is more likely wrong itself.
+ * Counts the refusal. */
 bool identity_keeps(struct identity *identity);
 /* The server's time, in seconds since 1970, after it called ours wrong: true when that is taken as
  * the time from now on. INT64_MIN: it said none. */
 bool identity_set_clock(struct identity *identity, int64_t server_s);
-/* True when this is another region than that signed for up to now, and a name that can be one. */
-bool identity_set_region(struct identity *identity, const char *region);
+/* What is signed with now, for that region: valid until something is corrected. */
+struct sigv4_key *identity_key(struct identity *identity, struct identity_key *key,
+                               const char *region);
+void identity_forget_key(struct identity_key *key); /* wipes it; harmless when there is none */
 
 uint64_t identity_wall_ns(const struct identity *identity); /* since 1970, by the server's clock */
 /* How far the server's clock is from ours, if more than IDENTITY_CLOCK_NS; else 0. */

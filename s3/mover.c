@@ -318,7 +318,7 @@ static void mover_on_closed(struct op *op)
     const struct conf *conf = mover->station.conf;
     for (uint32_t i = 0; i < conf->endpoint_count; i++) {
         struct client *client = &mover->station.clients[i];
-        if (!client->dial) continue;
+        if (client->door_count == 0) continue;
         client_close(client, &mover->closing);
         return;
     }

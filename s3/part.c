@@ -290,6 +290,7 @@ static void part_describe(struct part *part)
                                        .body = part->iovecs,
                                        .body_bytes = work->bytes,
                                        .prefix = work->task.prefix,
+                                       .trail = &part->again.trail,
                                        .owner_rereads = part->source->kind == SOURCE_FILE};
     part_describe_sums(part);
     if (work->kind == WORK_PART) {
@@ -444,7 +445,10 @@ static bool part_tries_again(struct part *part)
     failure.owner_rereads = false; /* that is what is being done */
     failure.what.err = machine->err;
     if (!part->request.err) failure.what.phase = POLICY_ANSWER; /* the echo was another */
-    if (!again_may(&part->again, &failure, &delay_ns)) return false;
+    if (!again_may(&part->again, &failure, &delay_ns)) {
+        request_explain(&part->request, &part->again);
+        return false;
+    }
     part->doubtful = part->doubtful || part->request.doubtful || failure.what.phase >= POLICY_AWAIT;
     meter_add(&part_client(part)->retries, 1);
     machine->err = ERR_NONE;

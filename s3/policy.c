@@ -52,6 +52,7 @@ static const struct policy_row policy_rows[] = {
     {ERR_CREDENTIALS_EXPIRED, PHASE(ANSWER), POLICY_ANY, false, {POLICY_CREDENTIALS, 0}},
     {ERR_CLOCK_SKEW, PHASE(ANSWER), POLICY_ANY, false, {POLICY_CLOCK, 0}},
     {ERR_WRONG_REGION, PHASE(ANSWER), POLICY_ANY, false, {POLICY_REGION, 0}},
+    {ERR_REDIRECT, PHASE(ANSWER), POLICY_ANY, false, {POLICY_REDIRECT, 0}},
     {ERR_DENIED, PHASE(ANSWER), POLICY_ANY, true, {POLICY_SUSPECT, 0}},
     {ERR_REQUEST, PHASE(ANSWER), POLICY_ANY, true, {POLICY_SUSPECT, 0}},
 };
@@ -110,12 +111,19 @@ enum policy_phase policy_dial_phase(enum err err)
 const char *policy_act_name(enum policy_act act)
 {
     static const char *const names[] = {
-        [POLICY_AGAIN_NOW] = "again now", [POLICY_BACK_OFF] = "back off",
-        [POLICY_THROTTLE] = "throttle",   [POLICY_CREDENTIALS] = "credentials",
-        [POLICY_CLOCK] = "clock",         [POLICY_SUSPECT] = "suspect",
-        [POLICY_REGION] = "region",       [POLICY_REREAD] = "reread",
-        [POLICY_RECONCILE] = "reconcile", [POLICY_RELIST] = "relist",
-        [POLICY_RESTART] = "restart",     [POLICY_FAIL_OBJECT] = "fail object",
+        [POLICY_AGAIN_NOW] = "again now",
+        [POLICY_BACK_OFF] = "back off",
+        [POLICY_THROTTLE] = "throttle",
+        [POLICY_CREDENTIALS] = "credentials",
+        [POLICY_CLOCK] = "clock",
+        [POLICY_SUSPECT] = "suspect",
+        [POLICY_REGION] = "region",
+        [POLICY_REDIRECT] = "redirect",
+        [POLICY_REREAD] = "reread",
+        [POLICY_RECONCILE] = "reconcile",
+        [POLICY_RELIST] = "relist",
+        [POLICY_RESTART] = "restart",
+        [POLICY_FAIL_OBJECT] = "fail object",
         [POLICY_STOP_RUN] = "stop run",
     };
     CHECK(act < ARRAY_COUNT(names));

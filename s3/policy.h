@@ -12,8 +12,9 @@
  *   CLOCK          take the time from the reply's Date; sign with that
  *   SUSPECT        an answer without a code (HEAD has no body): perhaps the clock or the
  *                  credentials: look at both, else the object fails
- *   REGION         sign for the region that the server names, on the same host; another host never
- *                  gets a signed request unasked
+ *   REGION         the bucket is elsewhere: sign for the region, or go to the host, that the server
+ *                  names, as far as s3/redirect allows it
+ *   REDIRECT       the request is to go to another host: as REGION
  *   REREAD         the bytes were altered on the way or in memory: read the source again
  *   RECONCILE      it may have been done: look before anything else
  *   RELIST         ask the server which parts it has
@@ -47,6 +48,7 @@ enum policy_act {
     POLICY_CLOCK,
     POLICY_SUSPECT,
     POLICY_REGION,
+    POLICY_REDIRECT,
     POLICY_REREAD,
     POLICY_RECONCILE,
     POLICY_RELIST,

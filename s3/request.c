@@ -107,17 +107,27 @@ static enum request_state request_idle(struct request *r)
     return r->owner ? REQUEST_STATE_ADMIT : REQUEST_STATE_IDLE;
 }
 
-/* Given up without an attempt: the words are those of the last failure of any request. */
-static enum request_state request_admit(struct request *r)
+/* Without an attempt. */
+static enum request_state request_give_up(struct request *r, enum err err, enum policy_phase phase,
+                                          const char *why)
 {
-    const struct client *client = r->client;
-    bool over;
-    if (again_admit(&r->again, r->call->bucket, &r->delay_ns, &over)) return REQUEST_STATE_SIGN;
-    if (!over) return REQUEST_STATE_BACK_OFF;
     r->err = ERR_NONE;
-    request_fail(r, client->trouble, client->trouble_phase, client->trouble_why);
+    request_fail(r, err, phase, why);
     r->given_up = true;
     return REQUEST_STATE_SETTLE;
+}
+
+/* Given up for the breaker: the words are those of the last failure of any request. */
+static enum request_state request_admit(struct request *r)
+{
+    struct client *client = r->client;
+    struct bytes bucket = r->call->bucket;
+    bool over;
+    enum err err = client_find(client, bucket, r->again.trail.site, &r->way);
+    if (err) return request_give_up(r, err, POLICY_RESOLVE, err_sentence(err));
+    if (again_admit(&r->again, &r->way, bucket, &r->delay_ns, &over)) return REQUEST_STATE_SIGN;
+    if (!over) return REQUEST_STATE_BACK_OFF;
+    return request_give_up(r, client->trouble, client->trouble_phase, client->trouble_why);
 }
 
 /* The same object's first byte: what is refused then says why. */
@@ -146,7 +156,7 @@ static enum request_state request_sign(struct request *r)
     r->epoch = r->client->identity.epoch;
     r->bare = false;
     writer_init(&w, r->area, sizeof(r->area));
-    enum err err = request_head_format(r->client, call, identity_wall_ns(&r->client->identity), &w);
+    enum err err = request_head_format(r->client, &r->way, call, &w);
     if (err) {
         request_fail(r, err, POLICY_SEND, "the request's head does not fit");
         return REQUEST_STATE_SETTLE;
@@ -158,6 +168,7 @@ static enum request_state request_sign(struct request *r)
                                  .no_body =
                                      request_head_verb(call->kind)->method[0] == 'H'}; /* HEAD */
     meter_add(&r->client->requests, 1);
+    request_use(r, r->way.door->dial);
     r->exchange.fresh_only = r->fresh;
     exchange_start(&r->exchange, &send, &r->step);
     lookout_begin(&r->client->lookout, r);
@@ -267,6 +278,7 @@ static enum request_state request_awaiting(struct request *r)
 static void request_succeed(struct request *r)
 {
     identity_on_success(&r->client->identity, r->epoch);
+    client_on_success(r->client, r->way.site);
     again_succeeded(&r->again);
 }
 
@@ -276,9 +288,21 @@ static struct xml *request_xml(struct request *r)
     return request_is_good(r) ? r->call->xml : &r->error_xml;
 }
 
+static bool request_is_sent_on(const struct request *r)
+{
+    return r->reply.status >= 300 && r->reply.status < 400;
+}
+
+static void request_read_place(struct request *r, struct bytes text)
+{
+    if (!request_is_sent_on(r) || r->reply.place.named || text.count == 0) return;
+    redirect_parse(&r->reply.place, text, r->way.endpoint, r->call->bucket, r->call->key);
+}
+
 static enum request_state request_judge(struct request *r)
 {
     request_head_read(&r->exchange.parser.head, &r->reply);
+    request_read_place(r, http_header(&r->exchange.parser.head, "location"));
     if (request_is_good(r) && request_is_about_data(r) && r->exchange.sent_ns)
         traffic_on_answer(&r->client->traffic, r->call->prefix,
                           r->exchange.head_ns - r->exchange.sent_ns);
@@ -335,6 +359,25 @@ static enum request_state request_draining(struct request *r)
     return r->step.count < sizeof(r->area) ? REQUEST_STATE_DIGEST : REQUEST_STATE_DRAIN;
 }
 
+/* Some answers say more than status and code do: to HEAD, AWS answers a bare 400 where the
+ * signature is for another region; and a 301 that names a host alone is no matter of regions. */
+static enum err request_refine(const struct request *r, enum err err)
+{
+    const struct request_reply *reply = &r->reply;
+    bool other = reply->region[0] && strcmp(reply->region, r->way.endpoint->region) != 0;
+    if (err == ERR_REQUEST && r->bare && reply->status == 400 && other) return ERR_WRONG_REGION;
+    bool host = reply->place.named && !reply->region[0];
+    return err == ERR_WRONG_REGION && host ? ERR_REDIRECT : err;
+}
+
+static void request_read_error(struct request *r, const struct reply_error *error)
+{
+    struct bytes endpoint = bytes_of(error->endpoint);
+    if (error->region[0] && !r->reply.region[0])
+        snprintf(r->reply.region, sizeof(r->reply.region), "%s", error->region);
+    if (endpoint.count + 1 < sizeof(error->endpoint)) request_read_place(r, endpoint); /* not cut */
+}
+
 static enum request_state request_digest(struct request *r)
 {
     struct xml *xml = request_xml(r);
@@ -350,10 +393,10 @@ static enum request_state request_digest(struct request *r)
     const struct reply_error *error = xml && xml->is_error ? &xml->error : &none;
     if (xml && xml->is_error) code = bytes_of(error->code);
     r->bare = code.count == 0;
+    request_read_error(r, error);
     enum err err = reply_err(r->reply.status, code, request_head_verb(r->call->kind)->operation);
+    err = request_refine(r, err);
     request_fail(r, err, POLICY_ANSWER, err ? reply_format(r->reply.status, error, text) : "");
-    if (error->region[0] && !r->reply.region[0])
-        snprintf(r->reply.region, sizeof(r->reply.region), "%s", error->region);
     return REQUEST_STATE_END;
 }
 
@@ -391,11 +434,21 @@ void request_describe_failure(const struct request *r, struct again_failure *fai
         .bucket = r->call->bucket,
         .key = r->call->key,
         .epoch = r->epoch,
+        .site = r->way.site,
+        .status = reply->status,
         .asked_ns = answered ? min_u64(reply->retry_after_ns, REQUEST_RETRY_AFTER_MAX_NS) : 0,
         .date_s = answered ? reply->date_s : INT64_MIN,
         .region = answered ? reply->region : "",
+        .place = answered ? &reply->place : NULL,
         .owner_rereads = r->call->owner_rereads,
     };
+}
+
+void request_explain(struct request *r, const struct again *again)
+{
+    struct again_failure failure;
+    request_describe_failure(r, &failure);
+    again_explain(again ? again : &r->again, &failure, r->why, sizeof(r->why));
 }
 
 /* Whose first bytes are gone, or who was told of success, cannot be begun anew. */
@@ -404,7 +457,10 @@ static bool request_tries_again(struct request *r)
     struct again_failure failure;
     if (!r->err || r->cancelled || r->leaving || r->followed || r->given_up) return false;
     request_describe_failure(r, &failure);
-    if (!again_may(&r->again, &failure, &r->delay_ns)) return false;
+    if (!again_may(&r->again, &failure, &r->delay_ns)) {
+        request_explain(r, NULL);
+        return false;
+    }
     if (r->phase >= POLICY_AWAIT && err_class(r->err) == ERR_CLASS_RETRY) r->doubtful = true;
     meter_add(&r->client->retries, 1);
     return true;
@@ -426,6 +482,7 @@ static bool request_must_ask_why(const struct request *r)
 {
     if (r->call->kind != REQUEST_HEAD_OBJECT || r->cancelled || r->leaving) return false;
     if (!r->err || r->phase != POLICY_ANSWER || !r->bare || r->asks_why) return false;
+    if (r->err == ERR_WRONG_REGION) return !r->reply.region[0];
     return r->err == ERR_NO_KEY || r->err == ERR_DENIED || r->err == ERR_REQUEST;
 }
 
@@ -446,8 +503,9 @@ static void request_learn_why(struct request *r)
 {
     static const struct reply_error none = {.code = ""};
     char text[REPLY_TEXT_BYTES];
+    bool sent_on = r->err == ERR_WRONG_REGION || r->err == ERR_REDIRECT;
     r->asks_why = false;
-    if (r->cancelled || (r->err && r->phase == POLICY_ANSWER && !r->bare)) return;
+    if (r->cancelled || (r->err && r->phase == POLICY_ANSWER && (!r->bare || sent_on))) return;
     r->err = ERR_NONE;
     r->raw = 0;
     r->bare = true;
@@ -458,11 +516,8 @@ static void request_learn_why(struct request *r)
 /* The bucket has no host name of its own: that is no failure of this call. */
 static bool request_goes_by_path(struct request *r)
 {
-    struct dial *dial = r->exchange.dial;
-    if (!r->err || r->cancelled || r->leaving || r->followed) return false;
-    if (!client_goes_by_path(r->client, r->err, &dial)) return false;
-    request_use(r, dial);
-    return true;
+    if (!r->err || r->cancelled || r->leaving || r->followed || r->given_up) return false;
+    return client_goes_by_path(r->client, r->err, &r->way);
 }
 
 static enum request_state request_settle(struct request *r)
@@ -571,7 +626,6 @@ static void request_begin(struct request *r, struct op *op)
 
 void request_start(struct request *r, const struct request_call *call, struct op *op)
 {
-    struct dial *dial;
     CHECK(r->state == REQUEST_STATE_IDLE && "one call at a time");
     request_begin(r, op);
     r->call = call;
@@ -580,14 +634,9 @@ void request_start(struct request *r, const struct request_call *call, struct op
     r->attempts = r->contradictions = 0;
     r->reply.status = 0;
     r->raw = 0;
-    enum err err = client_dial(r->client, call->bucket, &dial);
-    if (err) {
-        snprintf(r->why, sizeof(r->why), "%s", err_sentence(err));
-        request_answer(r, err);
-        return;
-    }
-    request_use(r, dial);
+    r->err = ERR_NONE;
     again_init(&r->again, r->client);
+    if (call->trail) r->again.trail = *call->trail;
     request_step(r);
 }
 

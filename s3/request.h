@@ -13,6 +13,9 @@
  *                    often as needed and then calls request_reply(). Once the first part has gone
  *                    such a call is not retried here
  *
+ * Where it goes is asked at each attempt: the bucket may have moved meanwhile (s3/client), or the
+ * answer before has sent it elsewhere (s3/redirect).
+ *
  *   IDLE → ADMIT → SIGN → SENDING → AWAIT → AWAITING → JUDGE → DRAIN → DRAINING → (DRAIN …) →
  *   DIGEST →
  *          SENDING → FOLLOWING ⇄ WRITE → WRITING → AWAIT …      JUDGE → HANDED →
@@ -83,6 +86,8 @@ struct request_call {
     uint32_t prefix;             /* whose share it counts in (sched/prefixes); 0: none's */
     /* The owner can make the body anew: what was altered on its way is not sent again as it is. */
     bool owner_rereads;
+    /* Of an owner that begins anew by itself: where the answer before has sent it, or NULL. */
+    const struct again_trail *trail;
 };
 
 struct request_reply { /* facts of a reply's head, copied: they outlive the connection */
@@ -97,6 +102,7 @@ struct request_reply { /* facts of a reply's head, copied: they outlive the conn
     uint64_t range_first, range_last, range_total; /* Content-Range; all UINT64_MAX: absent */
     int64_t last_modified_s, date_s;               /* since 1970; INT64_MIN: absent */
     uint64_t retry_after_ns;                       /* Retry-After; 0: absent */
+    struct redirect_place place;                   /* Location, or <Endpoint> */
 };
 
 struct request {
@@ -114,6 +120,7 @@ struct request {
     struct op step, ending;
     struct timer backoff;
     struct again again;
+    struct client_way way; /* of the attempt */
     struct lookout_item watched;
     enum policy_phase phase; /* in which the attempt failed */
     bool bare;               /* the answer had no S3 code */
@@ -167,5 +174,7 @@ MUST_USE bool request_blame(const struct request *request, struct blame_tick *ti
 bool request_is_busy(const struct request *request); /* a call is under way */
 /* After an error: the facts of it, for an owner that begins anew by itself. */
 void request_describe_failure(const struct request *request, struct again_failure *failure);
+/* And after `again` (the owner's, or NULL: the request's own) said no: better words in `why`. */
+void request_explain(struct request *request, const struct again *again);
 
 #endif

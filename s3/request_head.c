@@ -106,7 +106,8 @@ static struct bytes request_head_payload_hash(const struct request_call *call,
 }
 
 static enum err request_head_sign(struct request_head *head, struct client *client,
-                                  const struct request_call *call, struct sigv4_request *request)
+                                  const struct client_way *way, const struct request_call *call,
+                                  struct sigv4_request *request)
 {
     const struct creds *creds = &client->identity.creds;
     char date[STAMP_BASIC_BYTES], hex[SIGV4_HEX_BYTES];
@@ -120,7 +121,7 @@ static enum err request_head_sign(struct request_head *head, struct client *clie
     request->header_count = head->header_count;
     if (head->w->overflow || head->broken) return ERR_REQUEST;
     writer_text(head->w, "authorization: ");
-    enum err err = sigv4_sign(&client->identity.key, request, head->w);
+    enum err err = sigv4_sign(client_key(client, way), request, head->w);
     writer_text(head->w, "\r\n");
     return err;
 }
@@ -130,11 +131,12 @@ static bool request_head_has_body(const struct request_call *call, const char *m
     return call->body_bytes > 0 || method[0] == 'P'; /* PUT, POST: RFC 9110 8.6 */
 }
 
-enum err request_head_format(struct client *client, const struct request_call *call,
-                             uint64_t wall_ns, struct writer *w)
+enum err request_head_format(struct client *client, const struct client_way *way,
+                             const struct request_call *call, struct writer *w)
 {
     const char *method = request_head_verb(call->kind)->method;
-    struct sigv4_request request = {.method = bytes_of(method), .wall_ns = wall_ns};
+    struct sigv4_request request = {.method = bytes_of(method),
+                                    .wall_ns = identity_wall_ns(&client->identity)};
     struct request_head head = {.w = w};
     char host[TARGET_HOST_BYTES];
     struct writer host_w;
@@ -143,7 +145,7 @@ enum err request_head_format(struct client *client, const struct request_call *c
     writer_text(w, method);
     writer_char(w, ' ');
     size_t path_at = w->count;
-    const struct endpoint *endpoint = client_endpoint(client);
+    const struct endpoint *endpoint = way->endpoint;
     target_path(endpoint, call->bucket, call->key, w);
     request.path = request_head_since(&head, path_at);
     request.query = request_head_query(&head, call);
@@ -154,7 +156,7 @@ enum err request_head_format(struct client *client, const struct request_call *c
     for (uint32_t i = 0; i < call->header_count; i++)
         request_head_add(&head, call->headers[i].name, call->headers[i].value);
     if (client->identity.signs) {
-        enum err err = request_head_sign(&head, client, call, &request);
+        enum err err = request_head_sign(&head, client, way, call, &request);
         if (err) return err;
     }
     if (request_head_has_body(call, method)) {

@@ -13,10 +13,10 @@ struct request_verb { /* what a kind of call is */
 
 const struct request_verb *request_head_verb(enum request_kind kind);
 
-/* Request line to empty line, into `w`. `wall_ns`: since 1970. Errors: ERR_REQUEST (does not fit,
+/* Request line to empty line, into `w`, as it goes to `way` now. Errors: ERR_REQUEST (does not fit,
  * or a value with a line break), those of sigv4_sign(). */
-MUST_USE enum err request_head_format(struct client *client, const struct request_call *call,
-                                      uint64_t wall_ns, struct writer *w);
+MUST_USE enum err request_head_format(struct client *client, const struct client_way *way,
+                                      const struct request_call *call, struct writer *w);
 
 /* Fills all of `reply`. What does not fit its field is left "", since half of it would be wrong. */
 void request_head_read(const struct http_head *head, struct request_reply *reply);

@@ -76,9 +76,8 @@ static enum err target_set_host(struct endpoint *endpoint, struct bytes host,
     return ERR_NONE;
 }
 
-/* "host", "host:port", "[v6]" or "[v6]:port". */
-static enum err target_parse_authority(struct endpoint *endpoint, struct bytes authority,
-                                       char why[TARGET_WHY_BYTES])
+enum err target_parse_authority(struct endpoint *endpoint, struct bytes authority,
+                                char why[TARGET_WHY_BYTES])
 {
     bool bracketed = bytes_start_with(authority, BYTES("["));
     struct bytes host, rest, port = {0};
@@ -170,6 +169,7 @@ enum err target_parse_endpoint(struct endpoint *endpoint, const struct endpoint_
         snprintf(aws, sizeof(aws), "https://s3.%s.amazonaws.com%s", endpoint->region,
                  strncmp(endpoint->region, "cn-", 3) == 0 ? ".cn" : "");
         url = bytes_of(aws);
+        endpoint->is_default = true;
     }
     err = target_parse_url(endpoint, url, why);
     if (err) return err;

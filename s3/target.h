@@ -11,8 +11,7 @@
  * (s3/client). A bucket with dots goes by path under TLS, since a wildcard certificate covers one
  * label (RFC 6125 6.4.3).
  *
- * An endpoint is immutable once made; what is learned of a server at run time is kept by its
- * client. */
+ * An endpoint is immutable once made; where else a bucket turns out to be is in s3/atlas. */
 #ifndef S3_TARGET_H
 #define S3_TARGET_H
 
@@ -36,6 +35,7 @@ struct endpoint {
     char region[CREDS_REGION_BYTES_MAX + 1];
     enum addressing addressing; /* PATH or VIRTUAL, never AUTO */
     bool is_guess;              /* VIRTUAL by AUTO: by path where the bucket's name leads nowhere */
+    bool is_default;            /* AWS's, by region: nobody named it */
     bool sign;
     const struct creds *creds; /* NULL when not signing; lives as long as the endpoint */
 };
@@ -58,6 +58,10 @@ struct uri { /* s3://bucket/key */
 MUST_USE enum err target_parse_endpoint(struct endpoint *endpoint,
                                         const struct endpoint_options *options,
                                         char why[TARGET_WHY_BYTES]);
+/* "host", "host:port", "[v6]" or "[v6]:port" into host, is_literal and, if it is there, port.
+ * Errors, with a sentence in `why`: ERR_USAGE. */
+MUST_USE enum err target_parse_authority(struct endpoint *endpoint, struct bytes authority,
+                                         char why[TARGET_WHY_BYTES]);
 bool target_is_uri(const char *text); /* begins with s3:// */
 /* Everything after "s3://bucket/" is the key, verbatim. Errors, with a sentence in `why`: ERR_URI.
  * */

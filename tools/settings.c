@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "core/mem.h"
+#include "s3/redirect.h"
 #include "s3/steer.h"
 #include "sched/crew.h"
 #include "tools/human.h"
@@ -49,6 +50,13 @@ static const struct opts_row endpoint_rows[] = {
          "the bucket in the path or in the host name; auto: in the path for IP addresses and "
          "names without a dot (localhost), and where the bucket's host name does not resolve or "
          "has no certificate"},
+    {.kind = OPTS_TEXT,
+     .name = "follow-redirects",
+     .argument = "HOST,…|any",
+     .offset = SETTINGS_FIELD(follow_redirects),
+     .help =
+         "where a server may send requests, signed anew: HOST, HOST:PORT, *.DOMAIN, or any; never "
+         "from https to http (default: among AWS's own S3 hosts)"},
     {.kind = OPTS_FLAG,
      .name = "sign-request",
      .offset = SETTINGS_FIELD(sign),
@@ -390,6 +398,11 @@ static enum err apply_endpoint(const struct settings *settings, struct settings_
     err = target_parse_endpoint(&to->conf.endpoints[0], &options, target_why);
     if (err != ERR_NONE) return complain(why, err, "%s", target_why);
     to->conf.endpoint_count = 1;
+    to->conf.follow_redirects = settings->follow_redirects;
+    if (!settings->follow_redirects) return ERR_NONE;
+    if (redirect_check_allowed(settings->follow_redirects, target_why) != ERR_NONE)
+        return complain(why, ERR_USAGE, "--follow-redirects %.60s: %s", settings->follow_redirects,
+                        target_why);
     return ERR_NONE;
 }
 
@@ -445,6 +458,8 @@ static void say_endpoint(const struct settings_conf *to)
              : endpoint->addressing == ADDRESSING_VIRTUAL ? "virtual"
                                                           : "path",
              endpoint->sign ? "signed" : "not signed");
+    if (conf->follow_redirects)
+        log_line(&conf->log, LOG_DETAIL, "redirects are followed to %s", conf->follow_redirects);
     if (endpoint->sign)
         log_line(&conf->log, LOG_DETAIL, "credentials from %s",
                  creds_source_name(to->creds.source));

@@ -37,7 +37,7 @@ struct settings { /* fields in the types that tools/opts.h names */
     /* ls */
     bool human;
     /* the endpoint */
-    const char *endpoint_url, *region, *profile, *ca_bundle;
+    const char *endpoint_url, *region, *profile, *ca_bundle, *follow_redirects;
     uint32_t addressing;
     bool sign, verify_tls;
     /* network and machine */

@@ -62,6 +62,7 @@ static enum stowage_error check_hit(struct stowage_call *call, struct stowage_fa
     case STOWAGE_RULE_ERROR:
     case STOWAGE_RULE_ERROR_IN_200:
     case STOWAGE_RULE_REDIRECT:
+    case STOWAGE_RULE_MOVED:
         error = check_auth(call, &call->world->auth);
         return error ? error : refuse(call, hit);
     default: return check_auth(call, &call->world->auth);

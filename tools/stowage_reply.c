@@ -3,14 +3,25 @@
 #include "s3/stamp.h"
 #include "tools/stowage_rule.h"
 
+/* The rule's URL, and where it ends with a star what the request asked for. */
+static void write_location(struct stowage_call *call, struct bytes url)
+{
+    struct writer *w = &call->headers;
+    bool whole = bytes_end_with(url, BYTES("*"));
+    if (whole) url.count--;
+    writer_text(w, "Location: ");
+    writer_put(w, url);
+    if (whole) writer_put(w, call->head->target);
+    writer_text(w, "\r\n");
+}
+
 /* What a fault rule asks to be answered. */
 static void write_injected(struct stowage_call *call)
 {
     const struct stowage_rule *rule = call->refusal;
     struct stowage_xml *text = &call->text;
     call->status = rule->status;
-    if (rule->act == STOWAGE_RULE_REDIRECT)
-        stowage_call_reply_header(call, "Location", bytes_of(rule->text));
+    if (rule->act == STOWAGE_RULE_REDIRECT) write_location(call, bytes_of(rule->text));
     if (rule->act == STOWAGE_RULE_REGION)
         stowage_call_reply_header(call, "x-amz-bucket-region", bytes_of(rule->text));
     if (rule->retry_after_ns)
@@ -20,7 +31,7 @@ static void write_injected(struct stowage_call *call)
         stowage_xml_clear(text);
         return;
     }
-    if (rule->act == STOWAGE_RULE_REDIRECT)
+    if (rule->act == STOWAGE_RULE_REDIRECT || rule->act == STOWAGE_RULE_MOVED)
         stowage_xml_text(text, "Endpoint", bytes_of(rule->text));
     if (rule->act == STOWAGE_RULE_REGION) stowage_xml_text(text, "Region", bytes_of(rule->text));
 }

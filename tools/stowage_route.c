@@ -105,11 +105,16 @@ static enum stowage_error parse_query(struct stowage_route *route, struct writer
     return error;
 }
 
-/* "bucket" of "bucket.localhost:port"; "" for any other host. */
+/* "bucket" of "bucket.localhost:port", and of "bucket.s3.REGION.amazonaws.com", so that it can play
+ * AWS where that name leads to us; "" for any other host. */
 static struct bytes bucket_of_host(struct bytes host)
 {
     struct bytes rest, name = bytes_cut(host, ':', &rest);
-    struct bytes tail = BYTES(".localhost");
+    struct bytes tail = BYTES(".localhost"), service = BYTES(".s3.");
+    if (bytes_end_with(name, BYTES(".amazonaws.com"))) {
+        const char *at = memmem(name.data, name.count, service.data, service.count);
+        return at ? (struct bytes){name.data, (size_t)(at - name.data)} : BYTES("");
+    }
     if (name.count <= tail.count || !bytes_end_with(name, tail)) return BYTES("");
     return (struct bytes){name.data, name.count - tail.count};
 }

@@ -146,7 +146,7 @@ static void set_answer(struct stowage_rule *rule)
     } else if (rule->act == STOWAGE_RULE_REDIRECT) {
         rule->status = 307;
         code = "TemporaryRedirect";
-    } else if (rule->act == STOWAGE_RULE_REGION) {
+    } else if (rule->act == STOWAGE_RULE_REGION || rule->act == STOWAGE_RULE_MOVED) {
         rule->status = 301;
         code = "PermanentRedirect";
     }

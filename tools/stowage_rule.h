@@ -56,7 +56,10 @@ enum stowage_rule_value {
       "its Date unless the request was signed for that time")                                      \
     X(REGION, "region", TEXT, false, 0, "=NAME",                                                   \
       "301 PermanentRedirect to that region unless the request was signed for it")                 \
-    X(REDIRECT, "redirect", TEXT, false, 0, "=URL", "is not done; 307 with that Location")         \
+    X(REDIRECT, "redirect", TEXT, false, 0, "=URL",                                                \
+      "is not done; 307 with that Location; a * at its end becomes the request's path and query")  \
+    X(MOVED, "moved", TEXT, false, 0, "=HOST",                                                     \
+      "is not done; 301 PermanentRedirect with that <Endpoint> and no Location")                   \
     X(RESET, "reset", NOTHING, false, 0, "", "RST of the connection")                              \
     X(CLOSE, "close", NOTHING, false, 0, "", "FIN of the connection")                              \
     X(STALL, "stall", TIME, true, UINT64_MAX, "[=TIME]", "nothing moves for TIME, or for good")    \

@@ -57,22 +57,26 @@ def name_server(t):
     return address
 
 
-def with_names(t, names, *args):
-    """argosy where only these names resolve, to 127.0.0.1."""
+def with_hosts(t, hosts, args, **env):
+    """argosy where only the names of these lines of /etc/hosts resolve."""
     with open(t.path("hosts"), "w", encoding="utf-8") as file:
-        file.write("127.0.0.1 " + " ".join(names) + "\n")
+        file.write(hosts)
     with open(t.path("resolv.conf"), "w", encoding="utf-8") as file:
         file.write(f"nameserver {name_server(t)}\n")
     script = ('mount --bind "$1" /etc/hosts && mount --bind "$2" /etc/resolv.conf || exit 99; '
               'shift 2; exec "$@"')
-    port = t.server.url.rpartition(":")[2]
-    url = f"{t.server.url.partition(':')[0]}://s3.example.test:{port}"
     result = t.start("-m", "sh", "-c", script, "sh", t.path("hosts"), t.path("resolv.conf"),
-                     harness.ARGOSY, *args, program="unshare",
-                     env={"AWS_ENDPOINT_URL": url}).finish()
+                     harness.ARGOSY, *args, program="unshare", env=env).finish()
     if result.code in (1, 99) and "argosy" not in result.err:
         raise Skip("no mount namespace of one's own here")
     return result
+
+
+def with_names(t, names, *args):
+    """argosy where only these names resolve, to 127.0.0.1."""
+    port = t.server.url.rpartition(":")[2]
+    url = f"{t.server.url.partition(':')[0]}://s3.example.test:{port}"
+    return with_hosts(t, "127.0.0.1 " + " ".join(names) + "\n", args, AWS_ENDPOINT_URL=url)
 
 
 @case("stowage")

@@ -235,6 +235,225 @@ static void test_region_elsewhere(void **state)
     close_world(&w);
 }
 
+/* --- to another host --- */
+
+#define PEERS 7
+
+/* The home is w->peer; others[0] … are where it may send us. Each answers one request with the text
+ * of that number, and then with success. */
+struct tour {
+    struct peer others[PEERS];
+    struct peer_step steps[PEERS][6];
+    char texts[PEERS + 1][256];
+};
+
+static const char *sends_to(char text[256], uint32_t status, uint16_t port, const char *more)
+{
+    snprintf(text, 256,
+             "HTTP/1.1 %u Elsewhere\r\nLocation: http://127.0.0.1:%u/bucket/key\r\n%s"
+             "Content-Length: 0\r\n\r\n",
+             status, port, more);
+    return text;
+}
+
+static void start_other(struct tour *tour, uint32_t index, const char *text)
+{
+    const struct peer_step steps[] = {ACCEPT, HEAD, SEND(text), HEAD, SEND(OK_EMPTY), END};
+    memcpy(tour->steps[index], steps, sizeof(steps));
+    peer_start(&tour->others[index], tour->steps[index]);
+}
+
+/* One that nobody must come to. */
+static void start_unasked(struct tour *tour, uint32_t index)
+{
+    static const struct peer_step nothing[] = {END};
+    peer_start(&tour->others[index], nothing);
+}
+
+static bool is_unasked(const struct peer *peer)
+{
+    struct pollfd ready = {peer->listener, POLLIN, 0};
+    return poll(&ready, 1, 0) == 0 && peer->accepted == 0;
+}
+
+static uint64_t authorizations(const struct peer *peer)
+{
+    return peer_heads_with(peer, "\r\nauthorization: AWS4-HMAC-SHA256 ");
+}
+
+/* A temporary redirect is for one call: the next one asks at home again. */
+static void test_follows_once(void **state)
+{
+    static struct tour tour;
+    struct peer_step steps[] = {ACCEPT, HEAD, SEND(tour.texts[0]), HEAD, SEND(OK_EMPTY), END};
+    char host[64];
+    struct world w;
+    (void)state;
+    start_other(&tour, 0, OK_EMPTY);
+    sends_to(tour.texts[0], 307, tour.others[0].port, "");
+    open_world(&w, steps);
+    w.conf.follow_redirects = "127.0.0.1";
+    assert_int_equal(call(&w), ERR_NONE);
+    assert_int_equal(w.request.attempts, 2);
+    assert_int_equal(call(&w), ERR_NONE);
+    assert_int_equal(w.request.attempts, 1);
+    assert_int_equal(client_counts(&w.client).opened, 2);
+    assert_int_equal(w.client.doors[1].port, tour.others[0].port);
+    close_world(&w);
+    peer_join(&tour.others[0]);
+    assert_int_equal(authorizations(&w.peer), 2);
+    assert_int_equal(authorizations(&tour.others[0]), 1);
+    snprintf(host, sizeof(host), "GET /bucket/key HTTP/1.1\r\nhost: 127.0.0.1:%u\r\n",
+             tour.others[0].port);
+    assert_int_equal(peer_heads_with(&tour.others[0], host), 1);
+}
+
+/* A permanent one is for the bucket, with the region that comes with it. */
+static void test_moves_for_good(void **state)
+{
+    static struct tour tour;
+    struct peer_step steps[] = {ACCEPT, HEAD, SEND(tour.texts[0]), HEAD, SEND(OK_EMPTY), END};
+    struct world w;
+    (void)state;
+    start_other(&tour, 0, OK_EMPTY);
+    sends_to(tour.texts[0], 301, tour.others[0].port, "x-amz-bucket-region: mars-north-1\r\n");
+    open_world(&w, steps);
+    w.conf.follow_redirects = "127.0.0.1";
+    assert_int_equal(call(&w), ERR_NONE);
+    assert_int_equal(w.request.attempts, 2);
+    assert_int_equal(call(&w), ERR_NONE);
+    assert_int_equal(w.request.attempts, 1);
+    w.call.bucket = BYTES("another"); /* which nobody has moved */
+    assert_int_equal(call(&w), ERR_NONE);
+    close_world(&w);
+    peer_join(&tour.others[0]);
+    assert_int_equal(authorizations(&w.peer), 2);
+    assert_int_equal(peer_heads_with(&w.peer, "mars-north-1"), 0);
+    assert_int_equal(peer_heads_with(&w.peer, "/another/key"), 1);
+    assert_int_equal(peer_heads_with(&tour.others[0], "/mars-north-1/s3/aws4_request"), 2);
+}
+
+/* The redirect's host fails: the next attempt begins at home. */
+static void test_comes_home(void **state)
+{
+    static struct tour tour;
+    static const char busy[] = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
+    struct peer_step steps[] = {ACCEPT, HEAD, SEND(tour.texts[0]), HEAD, SEND(OK_EMPTY), END};
+    struct world w;
+    (void)state;
+    start_other(&tour, 0, busy);
+    sends_to(tour.texts[0], 307, tour.others[0].port, "");
+    open_world(&w, steps);
+    w.conf.follow_redirects = "127.0.0.1";
+    assert_int_equal(call(&w), ERR_NONE);
+    assert_int_equal(w.request.attempts, 3);
+    close_world(&w);
+    peer_join(&tour.others[0]);
+    assert_int_equal(authorizations(&w.peer), 2);
+    assert_int_equal(authorizations(&tour.others[0]), 1);
+}
+
+/* Nobody asked for it: the other host hears nothing, and both are named. */
+static void test_refuses(void **state)
+{
+    static const uint32_t statuses[] = {301, 302, 307, 308};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(statuses); i++) {
+        static struct tour tour;
+        struct peer_step steps[] = {ACCEPT, HEAD, SEND(tour.texts[0]), END};
+        char words[64];
+        struct world w;
+        start_unasked(&tour, 0);
+        sends_to(tour.texts[0], statuses[i], tour.others[0].port, "");
+        open_world(&w, steps);
+        assert_int_equal(call(&w), ERR_REDIRECT);
+        assert_int_equal(w.request.attempts, 1);
+        assert_int_equal(w.client.door_count, 1);
+        snprintf(words, sizeof(words), "http://127.0.0.1:%u redirects to", w.peer.port);
+        assert_non_null(strstr(w.request.why, words));
+        snprintf(words, sizeof(words), "--follow-redirects 127.0.0.1:%u", tour.others[0].port);
+        assert_non_null(strstr(w.request.why, words));
+        close_world(&w);
+        assert_true(is_unasked(&tour.others[0]));
+        peer_join(&tour.others[0]);
+    }
+}
+
+static void test_loop(void **state)
+{
+    static struct tour tour;
+    struct peer_step steps[] = {ACCEPT, HEAD, SEND(tour.texts[0]), END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    start_other(&tour, 0, sends_to(tour.texts[1], 307, w.peer.port, ""));
+    sends_to(tour.texts[0], 307, tour.others[0].port, "");
+    w.conf.follow_redirects = "127.0.0.1";
+    assert_int_equal(call(&w), ERR_REDIRECT);
+    assert_int_equal(w.request.attempts, 2);
+    assert_non_null(strstr(w.request.why, "a loop"));
+    close_world(&w);
+    peer_join(&tour.others[0]);
+}
+
+/* Each host knows another one: the sixth is not asked any more. */
+static void test_hops(void **state)
+{
+    static struct tour tour;
+    struct peer_step steps[] = {ACCEPT, HEAD, SEND(tour.texts[PEERS]), END};
+    struct world w;
+    (void)state;
+    _Static_assert(PEERS == REDIRECT_HOPS_MAX + 2, "two of them are never asked");
+    start_unasked(&tour, 0);
+    start_unasked(&tour, 1);
+    for (uint32_t i = 2; i < PEERS; i++)
+        start_other(&tour, i, sends_to(tour.texts[i], 307, tour.others[i - 1].port, ""));
+    sends_to(tour.texts[PEERS], 307, tour.others[PEERS - 1].port, "");
+    open_world(&w, steps);
+    w.conf.follow_redirects = "any";
+    assert_int_equal(call(&w), ERR_REDIRECT);
+    assert_int_equal(w.request.attempts, 1 + REDIRECT_HOPS_MAX);
+    assert_non_null(strstr(w.request.why, "as many redirects as are followed"));
+    close_world(&w);
+    for (uint32_t i = 0; i < PEERS; i++) {
+        if (i < 2) assert_true(is_unasked(&tour.others[i]));
+        peer_join(&tour.others[i]);
+    }
+}
+
+/* To HEAD, AWS says no more than 400 and the region, or 301 without any. */
+static void test_region_of_head(void **state)
+{
+    static const struct peer_step said[] = {
+        ACCEPT,
+        HEAD,
+        SEND("HTTP/1.1 400 Bad Request\r\nx-amz-bucket-region: mars-north-1\r\n"
+             "Content-Length: 0\r\n\r\n"),
+        HEAD,
+        SEND(OK_EMPTY),
+        END};
+    static const struct peer_step asked[] = {
+        ACCEPT,
+        HEAD,
+        SEND("HTTP/1.1 301 Moved\r\nContent-Length: 0\r\n\r\n"),
+        HEAD,
+        SEND(MALFORMED),
+        HEAD,
+        SEND(OK_EMPTY),
+        END};
+    static const struct peer_step *const both[] = {said, asked};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(both); i++) {
+        struct world w;
+        open_world(&w, both[i]);
+        w.call.kind = REQUEST_HEAD_OBJECT;
+        assert_int_equal(call(&w), ERR_NONE);
+        close_world(&w);
+        assert_int_equal(peer_heads_with(&w.peer, "/mars-north-1/s3/aws4_request"), 1);
+        assert_int_equal(peer_heads_with(&w.peer, "range: bytes=0-0"), i);
+    }
+}
+
 static void test_credentials(void **state)
 {
     static const struct peer_step steps[] = {ACCEPT, HEAD,           SEND(EXPIRED),
@@ -318,7 +537,7 @@ static void test_first_contact(void **state)
     assert_int_equal(call(&w), ERR_REFUSED);
     took_ns = clock_now_ns() - begin_ns;
     assert_true(took_ns >= w.conf.deadline_ns / 2 && took_ns < 4 * w.conf.deadline_ns);
-    assert_int_equal(w.client.breaker.state, BREAKER_OPEN);
+    assert_int_equal(w.client.doors[0].breaker.state, BREAKER_OPEN);
     assert_non_null(strstr(w.request.why, "127.0.0.1:"));
     request_fini(&w.request);
     client_close(&w.client, &w.end);
@@ -337,6 +556,13 @@ int main(void)
         cmocka_unit_test(test_clock_of_head),
         cmocka_unit_test(test_region),
         cmocka_unit_test(test_region_elsewhere),
+        cmocka_unit_test(test_follows_once),
+        cmocka_unit_test(test_moves_for_good),
+        cmocka_unit_test(test_comes_home),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_loop),
+        cmocka_unit_test(test_hops),
+        cmocka_unit_test(test_region_of_head),
         cmocka_unit_test(test_credentials),
         cmocka_unit_test(test_credentials_unchanged),
         cmocka_unit_test(test_asked_delay),

@@ -69,7 +69,7 @@ static void close_world(struct world *w)
     request_fini(&w->request);
     client_close(&w->client, &w->end);
     assert_int_equal(wait_for(w, &w->end), ERR_NONE);
-    assert_null(w->client.dial);
+    assert_int_equal(w->client.door_count, 0);
     peer_join(&w->peer);
     core_close(&w->core);
 }

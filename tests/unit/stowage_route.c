@@ -61,6 +61,8 @@ static const struct row {
     /* virtual hosts */
     {"GET /b/k", "host: buck.localhost:80\r\n", 0, STOWAGE_GET_OBJECT, "buck", "b/k"},
     {"GET /", "host: buck.localhost\r\n", 0, STOWAGE_LIST_OBJECTS, "buck", ""},
+    {"GET /k", "host: buck.s3.eu-west-1.amazonaws.com\r\n", 0, STOWAGE_GET_OBJECT, "buck", "k"},
+    {"GET /b/k", "host: s3.eu-west-1.amazonaws.com\r\n", 0, STOWAGE_GET_OBJECT, "b", "k"},
     {"GET /b/k", "host: localhost:80\r\n", 0, STOWAGE_GET_OBJECT, "b", "k"},
     /* refused */
     {"POST /", "", STOWAGE_ERROR_METHOD, 0, NULL, NULL},

@@ -37,6 +37,8 @@ static void test_acts(void **state)
     assert_true(parse("slow=1M").number == MIB);
     assert_int_equal(parse("redirect=http://h/").status, 307);
     assert_string_equal(parse("region=eu").code, "PermanentRedirect");
+    assert_int_equal(parse("moved=h:1").status, 301);
+    assert_string_equal(parse("moved=h:1").code, "PermanentRedirect");
     assert_true(parse("huge-header").number == 65536);
     for (uint32_t i = 0; i < ARRAY_COUNT(words); i++) {
         char line[64], why[STOWAGE_RULE_WHY_BYTES];
