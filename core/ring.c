@@ -469,6 +469,7 @@ enum err ring_socket_info(struct ring *ring, int fd, struct ring_tcp_info *info)
         .rtt_ns = tcp.tcpi_rtt * NS_PER_US,
         .rtt_variance_ns = tcp.tcpi_rttvar * NS_PER_US,
         .rtt_min_ns = tcp.tcpi_min_rtt * NS_PER_US,
+        .receive_rtt_ns = tcp.tcpi_rcv_rtt * NS_PER_US,
         .busy_ns = tcp.tcpi_busy_time * NS_PER_US,
         .receive_window_limited_ns = tcp.tcpi_rwnd_limited * NS_PER_US,
         .send_buffer_limited_ns = tcp.tcpi_sndbuf_limited * NS_PER_US,

@@ -38,6 +38,7 @@ struct ring_features {
 struct ring_tcp_info {
     uint64_t bytes_acked, bytes_received, bytes_sent, bytes_retransmitted;
     uint64_t rtt_ns, rtt_variance_ns, rtt_min_ns;
+    uint64_t receive_rtt_ns; /* by what we receive (timestamps, in steps of 1 ms); 0: none yet */
     uint64_t busy_ns, receive_window_limited_ns, send_buffer_limited_ns;
     uint64_t delivery_rate_bytes_per_s;
     uint32_t not_sent_bytes, congestion_window_segments, segment_bytes;

@@ -74,6 +74,7 @@ struct dial {
     struct dial_address addresses[ADDRESSES_MAX];
     struct timer sweep;
     uint32_t window_bytes;
+    uint64_t pacing_bytes_per_s;
     struct dial_counts counts;
     struct op *close_owner;
 };
@@ -125,12 +126,21 @@ static void dial_limit_window(struct conn *conn)
     sock_limit_window(conn->dial->core, conn->stream->fd, conn->window_bytes);
 }
 
+static void dial_limit_pacing(struct conn *conn)
+{
+    uint64_t rate = conn->dial->pacing_bytes_per_s;
+    if (conn->pacing_bytes_per_s == rate) return;
+    conn->pacing_bytes_per_s = rate;
+    sock_limit_pacing(conn->dial->core, conn->stream->fd, rate);
+}
+
 static void dial_grant(struct dial *dial, struct dial_wish *wish, struct dial_slot *slot)
 {
     wish->conn = &slot->conn;
     list_remove(&slot->conn.link);
     list_push(&dial->used, &slot->conn.link);
     dial_limit_window(&slot->conn);
+    dial_limit_pacing(&slot->conn);
     dial_settle_wish(dial, wish, ERR_NONE);
 }
 
@@ -269,6 +279,7 @@ static enum dial_slot_state dial_slot_connect(struct dial_slot *slot)
     slot->conn.stream = NULL;
     slot->conn.used_count = 0;
     slot->conn.window_bytes = 0;
+    slot->conn.pacing_bytes_per_s = 0;
     slot->conn.seen = slot->conn.before = (struct ring_tcp_info){0};
     if (!dial_pick(dial, slot)) NEVER("an opening begins with an address to try");
     enum err err = sock_open(dial->core, addr, &dial->options.sock, &fd, &raw);
@@ -711,6 +722,14 @@ void dial_set_window(struct dial *dial, uint32_t bytes)
     dial->window_bytes = bytes;
     for (struct link *link = end->next; link != end; link = link->next)
         dial_limit_window(&dial_slot_of(link)->conn);
+}
+
+void dial_set_pacing(struct dial *dial, uint64_t bytes_per_s)
+{
+    struct link *end = &dial->used.head;
+    dial->pacing_bytes_per_s = bytes_per_s;
+    for (struct link *link = end->next; link != end; link = link->next)
+        dial_limit_pacing(&dial_slot_of(link)->conn);
 }
 
 void dial_each(struct dial *dial, void (*visit)(struct conn *conn, void *context), void *context)

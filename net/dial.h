@@ -49,6 +49,7 @@ struct conn {
     uint64_t used_count; /* times that it was given back: 0 during its first exchange */
     uint64_t idle_since_ns;
     uint32_t window_bytes; /* that its peer may fill ahead of us, about; 0: not limited */
+    uint64_t pacing_bytes_per_s; /* the kernel's cap for what we send on it; 0: none */
     /* Its user's: as last looked at, and the time before; zero on a new connection. */
     struct ring_tcp_info seen, before;
     char *head; /* HTTP_HEAD_BYTES_MAX bytes for the reply's head of an exchange */
@@ -94,6 +95,9 @@ void dial_blame(struct conn *conn, bool dead);
  * the kernel's affair. A connection that was limited once stays so, as large as may be, and is not
  * used again when there is no limit any more. */
 void dial_set_window(struct dial *dial, uint32_t bytes);
+/* How fast each connection may send, from its next use or at once where it is in use; 0: no limit.
+ * Costs nothing while it does not change. */
+void dial_set_pacing(struct dial *dial, uint64_t bytes_per_s);
 struct dial_counts dial_counts(const struct dial *dial);
 /* Calls `visit` with each connection in use: for TCP_INFO samples. */
 void dial_each(struct dial *dial, void (*visit)(struct conn *conn, void *context), void *context);

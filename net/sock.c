@@ -1,6 +1,7 @@
 #include "net/sock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,11 +50,6 @@ enum err sock_prepare(struct core *core, int fd, const struct sock_options *opti
     if (err == ERR_NONE && options->user_timeout_ms) {
         err = sock_set(core, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)options->user_timeout_ms, raw);
     }
-    if (err == ERR_NONE && options->pacing_max_bytes_per_s) {
-        uint64_t rate = options->pacing_max_bytes_per_s;
-        err = ring_socket_option(core->ring, fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate,
-                                 sizeof(rate), raw);
-    }
     return err;
 }
 
@@ -62,6 +58,29 @@ void sock_limit_window(struct core *core, int fd, uint32_t bytes)
 {
     int raw;
     enum err ignored = sock_set(core, fd, SOL_SOCKET, SO_RCVBUF, (int)bytes, &raw);
+    (void)ignored;
+}
+
+uint32_t sock_window_max(void)
+{
+    int wanted = INT_MAX / 2, had = 0;
+    socklen_t bytes = sizeof had;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return 0;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted);
+    (void)getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &had, &bytes);
+    close(fd);
+    return (uint32_t)had / 2; /* socket(7): it doubles what was asked for */
+}
+
+/* All ones are the kernel's "no limit". Where it refuses, the flow is less even: no reason to
+ * fail. */
+void sock_limit_pacing(struct core *core, int fd, uint64_t bytes_per_s)
+{
+    uint64_t rate = bytes_per_s > 0 ? bytes_per_s : UINT64_MAX;
+    int raw;
+    enum err ignored = ring_socket_option(core->ring, fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate,
+                                          sizeof rate, &raw);
     (void)ignored;
 }
 

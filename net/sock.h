@@ -9,10 +9,9 @@
 #define SOCK_CONGESTION_BYTES 16u /* a congestion control's name, with its 0: TCP_CA_NAME_MAX */
 
 struct sock_options {
-    const char *congestion_control;  /* TCP_CONGESTION, or NULL: the system's */
-    uint32_t user_timeout_ms;        /* TCP_USER_TIMEOUT, RFC 5482; 0: none */
-    uint64_t pacing_max_bytes_per_s; /* SO_MAX_PACING_RATE; 0: none. A policy cap only */
-    bool share_port;                 /* listeners: one a core on the same port (SO_REUSEPORT) */
+    const char *congestion_control; /* TCP_CONGESTION, or NULL: the system's */
+    uint32_t user_timeout_ms;       /* TCP_USER_TIMEOUT, RFC 5482; 0: none */
+    bool share_port;                /* listeners: one a core on the same port (SO_REUSEPORT) */
 };
 
 /* The kernel's congestion control for a process's sockets, asked with one that is thrown away:
@@ -40,6 +39,12 @@ void sock_forget(struct core *core, int fd);
  * for a connection that is read at a pace, since all that fits comes at once. Ends the kernel's own
  * tuning of that socket for good (TCP_WINDOW_CLAMP would be raised by it). */
 void sock_limit_window(struct core *core, int fd, uint32_t bytes);
+/* The most that sock_limit_window() can ask for (net.core.rmem_max); 0: the kernel does not say. */
+uint32_t sock_window_max(void);
+/* How fast the kernel sends what it was given, at most (SO_MAX_PACING_RATE; 0: no limit any more).
+ * TCP paces by itself, with a timer a socket, whatever the queueing discipline (Linux 4.13). A cap
+ * of policy: the congestion control goes on below it. */
+void sock_limit_pacing(struct core *core, int fd, uint64_t bytes_per_s);
 /* The other end of a connected socket; bytes 0 when the kernel does not say. */
 void sock_peer(int fd, struct addr *addr);
 

@@ -26,6 +26,7 @@ static enum err client_open_dial(struct client *client, struct client_door *door
     if (door->tls && !client->tls) return ERR_CONFIG;
     enum err err = dial_open(&door->dial, client->core, &options);
     if (!err) dial_set_window(door->dial, client->window_bytes);
+    if (!err) dial_set_pacing(door->dial, client->pacing_bytes_per_s);
     return err;
 }
 
@@ -225,6 +226,13 @@ void client_set_window(struct client *client, uint32_t bytes)
     client->window_bytes = bytes;
     for (uint32_t i = 0; i < client->door_count; i++)
         dial_set_window(client->doors[i].dial, bytes);
+}
+
+void client_set_pacing(struct client *client, uint64_t bytes_per_s)
+{
+    client->pacing_bytes_per_s = bytes_per_s;
+    for (uint32_t i = 0; i < client->door_count; i++)
+        dial_set_pacing(client->doors[i].dial, bytes_per_s);
 }
 
 void client_each(struct client *client, void (*visit)(struct conn *conn, void *context),

@@ -85,6 +85,7 @@ struct client {
     struct tls_context *tls;
     struct bulletin own_bulletin;
     uint32_t window_bytes;
+    uint64_t pacing_bytes_per_s;
     struct client_door doors[CLIENT_DOORS_MAX]; /* the first: to the endpoint's own name */
     uint32_t door_count;                        /* 0: the client is closed */
     struct client_door *recent;                 /* the last that was asked for */
@@ -128,6 +129,8 @@ MUST_USE bool client_keeps(struct client *client, uint32_t site);
 struct dial_counts client_counts(const struct client *client); /* of all doors */
 /* The receive window of its connections, as dial_set_window(). */
 void client_set_window(struct client *client, uint32_t bytes);
+/* How fast each of its connections may send, as dial_set_pacing(). */
+void client_set_pacing(struct client *client, uint64_t bytes_per_s);
 /* Calls `visit` with each connection in use. */
 void client_each(struct client *client, void (*visit)(struct conn *conn, void *context),
                  void *context);

@@ -16,6 +16,7 @@ void conf_init(struct conf *conf)
     conf->memory_bytes = CONF_MEMORY_BYTES_MIN;
     conf->connections_max = 64;   /* more than a core fills; its memory is had when it is used */
     conf->connections_start = 16; /* hides the replies' latency; bulk data needs fewer */
+    conf->window_bytes_max = 208 * KIB; /* net.core.rmem_max where nobody changed it */
     conf->cc = FLOW_AUTO;
     conf->attempts_max = 41;            /* with backoff, some minutes: the deadline comes first */
     conf->deadline_ns = 300 * NS_PER_S; /* a server's restart, a network's repair */

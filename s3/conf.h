@@ -52,13 +52,15 @@ struct conf {
 
     int cpus[CORES_MAX]; /* one core each */
     uint16_t cpu_count;
-    uint64_t memory_bytes;    /* staged buffers, all cores */
-    uint32_t connections_max; /* of a core to an endpoint */
+    uint64_t memory_bytes;     /* staged buffers, all cores */
+    uint32_t connections_max;  /* of a core to an endpoint */
+    uint32_t window_bytes_max; /* that a paced download may ask the kernel for, a connection */
     uint32_t parts_start; /* parts or ranges under way on a core at first; 0: a quarter of … */
     uint32_t connections_start;  /* … what a core begins with, at most connections_max */
     enum flow_kind cc;           /* how many are in flight then */
     uint32_t cc_fixed;           /* FLOW_FIXED: parts in flight, all cores; 0: as at the start */
     enum prefixes_kind prefixes; /* how what is in flight is shared out to prefixes of keys */
+    bool background;             /* gives way to other traffic (sched/ledbat) */
     uint32_t attempts_max;       /* of a request, 1: no retry */
     uint64_t deadline_ns;        /* of failing without any progress */
     uint64_t connect_timeout_ns, tls_timeout_ns, reply_timeout_ns, stall_timeout_ns;

@@ -7,8 +7,14 @@
 
 /* Below 1 % of 5 s, and enough to go on while a reader is woken. */
 #define MOVER_WINDOW_NS        (40 * NS_PER_MS)
-#define MOVER_WINDOW_BYTES_MIN (64 * KIB)  /* what is announced before we can limit it */
-#define MOVER_WINDOW_BYTES_MAX (208 * KIB) /* net.core.rmem_max where nobody changed it */
+#define MOVER_WINDOW_BYTES_MIN (64 * KIB) /* what is announced before we can limit it */
+
+/* What one connection may send, of an even share of the rate. What the user allows is shared
+ * unevenly, and should be used all the same; what gives way should be even above all. */
+#define MOVER_PACING_TIMES       2.0
+#define MOVER_PACING_TIMES_YIELD 1.1
+#define MOVER_PACING_MIN         (512.0 * KIB) /* a slice is three packets then: even enough */
+#define MOVER_PACING_CHANGE      1.05          /* less is not worth a system call a connection */
 
 static void mover_on_task(struct lend *lend, struct task *task);
 static void mover_on_slot(struct op *op);
@@ -120,13 +126,30 @@ static void mover_set_window(struct mover *mover, uint32_t flows)
         uint64_t share = rate / (flows > 0 ? flows : 1) / conf->cpu_count;
         uint64_t path = share * (2 * mover->rtt_max_ns / NS_PER_US) / (NS_PER_S / NS_PER_US);
         bytes = path + share / (NS_PER_S / MOVER_WINDOW_NS);
-        bytes = min_u64(max_u64(bytes, MOVER_WINDOW_BYTES_MIN), MOVER_WINDOW_BYTES_MAX);
-        if (path > MOVER_WINDOW_BYTES_MAX) bytes = 0;
+        bytes = min_u64(max_u64(bytes, MOVER_WINDOW_BYTES_MIN), conf->window_bytes_max);
+        if (path > conf->window_bytes_max) bytes = 0;
     }
     if (bytes > 0 && bytes < now + now / 4 && bytes > now - now / 4) return;
     mover->window_bytes = (uint32_t)bytes;
     for (uint32_t i = 0; i < conf->endpoint_count; i++)
         client_set_window(&mover->station.clients[i], mover->window_bytes);
+}
+
+/* The rate bounds what is given to the kernel, in slices of a few ms; this bounds how fast a slice
+ * leaves, and how fast what stands in its buffers does when the rate has fallen. A rest is too
+ * short for that: a packet that was put off at its rate would hold the socket up beyond it. */
+static void mover_set_pacing(struct mover *mover)
+{
+    const struct conf *conf = mover->station.conf;
+    double rate = (double)budget_rate(mover->share.budget), now = (double)mover->pacing_bytes_per_s;
+    double flows = (double)max_u64(meter_read(&mover->steer->flows), 1);
+    if ((rate == 0 && now == 0) || meter_read(&mover->steer->resting)) return;
+    rate *= (conf->background ? MOVER_PACING_TIMES_YIELD : MOVER_PACING_TIMES) / flows;
+    if (rate > 0 && rate < MOVER_PACING_MIN) rate = MOVER_PACING_MIN;
+    if (rate > 0 && rate < now * MOVER_PACING_CHANGE && rate * MOVER_PACING_CHANGE > now) return;
+    mover->pacing_bytes_per_s = (uint64_t)rate;
+    for (uint32_t i = 0; i < conf->endpoint_count; i++)
+        client_set_pacing(&mover->station.clients[i], mover->pacing_bytes_per_s);
 }
 
 void mover_start(struct mover *mover)
@@ -136,6 +159,7 @@ void mover_start(struct mover *mover)
     mover->busy_ns = mover->blamed_ns = core->now_ns;
     mover_follow(mover);
     mover_set_window(mover, mover->parts_share);
+    mover_set_pacing(mover);
 }
 
 /* --- the window --- */
@@ -307,6 +331,7 @@ static void mover_on_tick(struct op *op)
     if (!mover->cancelled && meter_read(mover->stop)) mover_cancel_all(mover);
     mover_steer(mover);
     mover_set_window(mover, mover->in_slots[TASK_FIRST] + mover->in_slots[TASK_THEN]);
+    mover_set_pacing(mover);
     timer_start(&core->timers, &mover->tick, core->now_ns + MOVER_TICK_NS);
 }
 

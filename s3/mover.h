@@ -54,8 +54,9 @@ struct mover {
     struct probe *probes;
     uint32_t slot_count;
     struct list free, busy;
-    uint32_t window_bytes; /* of paced downloads; 0: not set */
-    uint64_t rtt_max_ns;   /* of the connections in use, the least of each */
+    uint32_t window_bytes;       /* of paced downloads; 0: not set */
+    uint64_t pacing_bytes_per_s; /* of each connection; 0: not set */
+    uint64_t rtt_max_ns;         /* of the connections in use, the least of each */
     struct steer *steer;
     uint32_t endpoint;
     uint32_t parts_share;       /* of the window: parts in flight that this core may have */

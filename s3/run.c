@@ -390,6 +390,8 @@ void run_read(const struct run *run, struct run_numbers *numbers)
     numbers->window = meter_read(&run->fleet.steer.window);
     numbers->part_bytes = run->conf.part_bytes;
     if (run->conf.part_bytes == 0) numbers->part_bytes = meter_read(&run->fleet.steer.part_bytes);
+    numbers->background_bytes_per_s = meter_read(&run->fleet.steer.background_bytes_per_s);
+    numbers->yielded_ns = meter_read(&run->fleet.steer.yielded_ns);
 }
 
 const char *run_cc(const struct run *run)

@@ -43,7 +43,9 @@ struct run_numbers {
     struct blame_totals blame; /* what the cores' time went to */
     uint64_t
         part_bytes; /* the size of parts and ranges, as it was told or found; 0: by the object */
-    bool planning;  /* found… still grow */
+    uint64_t background_bytes_per_s; /* what --background leaves itself now; 0: it does not yield */
+    uint64_t yielded_ns;             /* how long it found others' traffic in its way, so far */
+    bool planning;                   /* found… still grow */
 };
 
 struct run_result {

@@ -35,7 +35,17 @@ static void steer_give_out(struct steer *steer)
     steer->fairs[TASK_THEN].slots = FLOW_OBJECTS * window;
 }
 
-enum err steer_open(struct steer *steer, const struct conf *conf)
+static void steer_give_way(struct steer *steer)
+{
+    uint64_t rate = (uint64_t)steer->ledbat.rate_bytes_per_s;
+
+    budget_set_background(steer->budget, rate);
+    meter_set(&steer->background_bytes_per_s, rate);
+    meter_set(&steer->resting, steer->ledbat.state == LEDBAT_REST);
+    meter_set(&steer->yielded_ns, steer->ledbat.yielded_ns);
+}
+
+enum err steer_open(struct steer *steer, const struct conf *conf, struct budget *budget)
 {
     struct cc_limits limits = steer_limits(conf);
     enum err err = prefixes_open(&steer->prefixes, conf->prefixes, 0);
@@ -47,6 +57,10 @@ enum err steer_open(struct steer *steer, const struct conf *conf)
     meter_set(&steer->idle, BLAME_FINDING);
     steer->objects_max = conf->connections_max * conf->cpu_count;
     steer_give_out(steer);
+    if (!conf->background) return err;
+    steer->budget = budget;
+    ledbat_init(&steer->ledbat);
+    steer_give_way(steer);
     return err;
 }
 
@@ -214,15 +228,51 @@ static void steer_tick_prefixes(struct steer *steer, uint64_t now_ns)
     if (steer->prefixes.acquits) steer_start_again(steer, now_ns);
 }
 
+/* Its sample is the newest round's of the path, with the round trip as it is now. */
+static void steer_note_background(struct steer *steer, uint64_t now_ns)
+{
+    const struct ledbat *ledbat = &steer->ledbat;
+    struct steer_decision decision = {.now_ns = now_ns,
+                                      .knob = "bytes a second of the background",
+                                      .before = ledbat->told_before_bytes_per_s,
+                                      .after = ledbat->told_bytes_per_s,
+                                      .state = ledbat_state_name(ledbat->state),
+                                      .why = ledbat->why,
+                                      .sample = steer->flow.sample};
+    decision.sample.rtt_ns = ledbat->base_ns + ledbat->queue_ns;
+    steer_note(steer, &decision);
+}
+
+static void steer_yield(struct steer *steer, uint64_t now_ns, const struct sample_totals *totals,
+                        uint64_t rtt_min_ns)
+{
+    struct ledbat_look look = {.now_ns = now_ns,
+                               .delivered_bytes = totals->delivered_bytes,
+                               .sent_bytes = totals->sent_bytes,
+                               .resent_bytes = totals->resent_bytes,
+                               .rtt_min_ns = rtt_min_ns};
+
+    for (uint32_t i = 0; i < steer->count; i++) {
+        uint64_t rtt_ns = meter_read(&steer->traffics[i]->rtt_now_ns);
+        if (rtt_ns > 0 && (look.rtt_ns == 0 || rtt_ns < look.rtt_ns)) look.rtt_ns = rtt_ns;
+    }
+    if (ledbat_tick(&steer->ledbat, &look)) steer_note_background(steer, now_ns);
+    steer_give_way(steer);
+}
+
 /* Refusals that only some prefixes meet are no matter of the path. */
 void steer_tick(struct steer *steer, uint64_t now_ns)
 {
     struct sample_totals totals = {0};
-    uint64_t rtt_ns = 0;
+    uint64_t rtt_ns = 0, flows = 0;
 
     steer_tick_prefixes(steer, now_ns);
     for (uint32_t i = 0; i < steer->count; i++)
         traffic_add_up(steer->traffics[i], &totals, &rtt_ns);
+    for (uint32_t i = 0; i < steer->count; i++)
+        flows += meter_read(&steer->traffics[i]->flows);
+    meter_set(&steer->flows, flows);
+    if (steer->budget) steer_yield(steer, now_ns, &totals, rtt_ns);
     totals.refusals = steer->prefixes.common_refusals;
     steer_tick_grain(steer, now_ns);
     if (!flow_tick(&steer->flow, now_ns, &totals, rtt_ns)) return;

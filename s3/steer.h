@@ -3,6 +3,9 @@
  * writes, the home core's; the window is a relaxed atomic that every core looks at in its own tick,
  * so that nobody waits for anybody. The queues that the home core lends from are here (`fairs`).
  *
+ * With conf->background a third controller (sched/ledbat) sets how fast all of it may be, in the
+ * run's budget.
+ *
  * Decisions wait in a ring for whoever wants to write them down (any one other thread): what finds
  * it full is lost, and counted. */
 #ifndef S3_STEER_H
@@ -12,9 +15,11 @@
 
 #include "s3/conf.h"
 #include "s3/traffic.h"
+#include "sched/budget.h"
 #include "sched/fair.h"
 #include "sched/flow.h"
 #include "sched/grain.h"
+#include "sched/ledbat.h"
 
 #define STEER_PARTS_MAX 512u /* handed out at a time: twice what 256 connections can send */
 #define STEER_DECISIONS 256u /* a minute's worth, read several times a second */
@@ -36,6 +41,8 @@ struct steer {
     struct meter window;     /* parts in flight, all cores */
     struct meter part_bytes; /* the size of parts and ranges to be cut; 0: none is found here */
     struct meter idle;       /* what slots that are free lack: enum blame_cause, by the home core */
+    struct meter flows;  /* connections in use, all cores, at the last tick */
+    struct meter background_bytes_per_s, yielded_ns, resting; /* of ledbat; 0 without */
     struct prefixes prefixes;
     struct fair fairs[TASK_RANKS];
     /* private */
@@ -43,6 +50,8 @@ struct steer {
     struct grain grain;
     uint64_t memory_bytes, staged_bytes_max; /* of parts; of one part, 0: it is not staged */
     const struct conf *conf;
+    struct ledbat ledbat;
+    struct budget *budget; /* NULL: it does not give way */
     struct traffic *traffics[CORES_MAX];
     uint32_t count;
     uint32_t objects_max; /* that have a connection, all cores */
@@ -51,8 +60,9 @@ struct steer {
     struct meter lost;
 };
 
-/* Memory zeroed before. Errors: ERR_NO_MEMORY; it is closed all the same. */
-MUST_USE enum err steer_open(struct steer *steer, const struct conf *conf);
+/* Memory zeroed before. `budget` is the run's, for conf->background, and may be NULL without.
+ * Errors: ERR_NO_MEMORY; it is closed all the same. */
+MUST_USE enum err steer_open(struct steer *steer, const struct conf *conf, struct budget *budget);
 void steer_close(struct steer *steer); /* no core runs */
 /* A core's traffic to the endpoint; before any core runs. Errors: ERR_NO_MEMORY. */
 MUST_USE enum err steer_join(struct steer *steer, struct traffic *traffic);

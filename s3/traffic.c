@@ -3,8 +3,25 @@
 #include "s3/client.h"
 
 struct traffic_sum {
-    uint64_t delivered_bytes, sent_bytes, resent_bytes, rtt_ns;
+    uint64_t delivered_bytes, sent_bytes, resent_bytes, rtt_ns, rtt_now_ns, flows;
 };
+
+static uint64_t least_of(uint64_t least_ns, uint64_t ns)
+{
+    return ns > 0 && (least_ns == 0 || ns < least_ns) ? ns : least_ns;
+}
+
+/* As the direction in which the bytes go sees it. For what is received the kernel compares the time
+ * with that which the peer echoes, in ms, rounded up as it may be. 0: nothing moved. */
+static uint64_t rtt_now(const struct ring_tcp_info *info, const struct ring_tcp_info *seen)
+{
+    uint64_t acked = info->bytes_acked - seen->bytes_acked;
+    uint64_t received = info->bytes_received - seen->bytes_received;
+    if (acked + received == 0) return 0;
+    if (acked >= received || info->receive_rtt_ns == 0) return info->rtt_ns;
+    return max_u64(info->receive_rtt_ns - min_u64(info->receive_rtt_ns, NS_PER_MS),
+                   info->rtt_min_ns);
+}
 
 static void traffic_on_conn(struct conn *conn, void *context)
 {
@@ -17,8 +34,9 @@ static void traffic_on_conn(struct conn *conn, void *context)
     sum->delivered_bytes += info.bytes_received - seen->bytes_received;
     sum->sent_bytes += info.bytes_sent - seen->bytes_sent;
     sum->resent_bytes += info.bytes_retransmitted - seen->bytes_retransmitted;
-    if (info.rtt_min_ns > 0 && (sum->rtt_ns == 0 || info.rtt_min_ns < sum->rtt_ns))
-        sum->rtt_ns = info.rtt_min_ns;
+    sum->rtt_ns = least_of(sum->rtt_ns, info.rtt_min_ns);
+    sum->rtt_now_ns = least_of(sum->rtt_now_ns, rtt_now(&info, seen));
+    sum->flows++;
     conn->before = *seen;
     *seen = info;
 }
@@ -51,6 +69,8 @@ void traffic_look(struct traffic *traffic, struct client *client)
     meter_add(&traffic->sent_bytes, sum.sent_bytes);
     meter_add(&traffic->resent_bytes, sum.resent_bytes);
     meter_set(&traffic->rtt_ns, sum.rtt_ns);
+    meter_set(&traffic->rtt_now_ns, sum.rtt_now_ns);
+    meter_set(&traffic->flows, sum.flows);
 }
 
 void traffic_on_answer(struct traffic *traffic, uint32_t prefix, uint64_t answer_ns)
@@ -119,5 +139,5 @@ void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals,
     totals->cores++;
     totals->refusals += meter_read(&traffic->refusals);
     totals->timeouts += meter_read(&traffic->timeouts);
-    if (mine_ns > 0 && (*rtt_ns == 0 || mine_ns < *rtt_ns)) *rtt_ns = mine_ns;
+    *rtt_ns = least_of(*rtt_ns, mine_ns);
 }

@@ -31,6 +31,8 @@ struct traffic {
     struct meter cpu_ns;         /* by the mover: of the core's thread */
     struct prefixes_cell *cells; /* the same by prefix; NULL: nobody asks */
     struct meter rtt_ns;         /* the least of the last look; 0: nothing was in use */
+    struct meter rtt_now_ns;     /* the least smoothed one, of what moved since; 0: nothing did */
+    struct meter flows;          /* connections in use, at the last look */
 };
 
 /* Each connection in use is looked at: 0.3 µs each. */

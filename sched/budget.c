@@ -5,19 +5,34 @@
 void budget_init(struct budget *budget)
 {
     atomic_init(&budget->rate_bytes_per_s, 0);
+    atomic_init(&budget->background_bytes_per_s, 0);
     atomic_init(&budget->next_ns, 0);
     atomic_init(&budget->epoch, 0);
 }
 
-uint64_t budget_rate(const struct budget *budget)
+static uint64_t budget_allowed(const struct budget *budget)
 {
     return atomic_load_explicit(&budget->rate_bytes_per_s, memory_order_relaxed);
+}
+
+uint64_t budget_rate(const struct budget *budget)
+{
+    uint64_t background =
+        atomic_load_explicit(&budget->background_bytes_per_s, memory_order_relaxed);
+    uint64_t allowed = budget_allowed(budget);
+    if (allowed == 0 || background == 0) return allowed + background;
+    return min_u64(allowed, background);
+}
+
+void budget_set_background(struct budget *budget, uint64_t rate_bytes_per_s)
+{
+    atomic_store_explicit(&budget->background_bytes_per_s, rate_bytes_per_s, memory_order_relaxed);
 }
 
 /* What was claimed at the old rate is void: at a very low one it may lie seconds ahead. */
 void budget_set(struct budget *budget, uint64_t rate_bytes_per_s, uint64_t now_ns)
 {
-    if (budget_rate(budget) == rate_bytes_per_s) return;
+    if (budget_allowed(budget) == rate_bytes_per_s) return;
     atomic_store_explicit(&budget->rate_bytes_per_s, rate_bytes_per_s, memory_order_relaxed);
     uint64_t next_ns = atomic_load(&budget->next_ns);
     while (next_ns > now_ns && !atomic_compare_exchange_weak(&budget->next_ns, &next_ns, now_ns))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/nice.h"
 #include "s3/run.h"
 #include "tools/command.h"
 #include "tools/decisions.h"
@@ -214,6 +215,8 @@ static enum status copy(const struct settings *settings, struct settings_conf *c
                                           .command = "cp",
                                           .source = words[0],
                                           .target = words[1]}};
+    if (conf->conf.background) nice_lower();
+    conf->throttle.way = target->side == RUN_S3 ? TIMETABLE_UP : TIMETABLE_DOWN;
     watch_block_signals();
     progress_init(&progress, !settings->quiet, clock_now_ns());
     conf->conf.log.program = progress_log_program(&progress);

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/json.h"
+#include "core/nice.h"
 #include "s3/verify.h"
 #include "tools/command.h"
 #include "tools/human.h"
@@ -277,6 +278,8 @@ static enum status check(const struct settings *settings, struct settings_conf *
                                   .listener.tell = tell,
                                   .settings = settings};
     struct verify_result *result = &verifying.result;
+    if (conf->conf.background) nice_lower();
+    conf->throttle.way = TIMETABLE_DOWN;
     watch_block_signals();
     progress_init(&progress, !settings->quiet, clock_now_ns());
     conf->conf.log.program = progress_log_program(&progress);

@@ -79,6 +79,10 @@ void report_say(const struct report *report, const struct log *log)
         log_line(log, LOG_DETAIL, "flow control %s: %llu parts of %s in flight at the end",
                  report->cc, (unsigned long long)numbers->window,
                  human_bytes(numbers->part_bytes, a));
+    if (numbers->background_bytes_per_s > 0)
+        log_line(log, LOG_DETAIL, "in the background: gave way for %s, %s allowed at the end",
+                 human_duration(numbers->yielded_ns, a),
+                 human_rate(numbers->background_bytes_per_s, NS_PER_S, b));
     log_line(log, LOG_DETAIL, "%" PRIu64 " request%s, %" PRIu64 " %s, %" PRIu64 " connection%s",
              numbers->requests, human_plural(numbers->requests), numbers->retries,
              numbers->retries == 1 ? "retry" : "retries", numbers->connections,
@@ -152,6 +156,13 @@ bool report_write_json(const struct report *report, FILE *out)
     cJSON_AddStringToObject(json, "tcp_cc", report->tcp_cc ? report->tcp_cc : "");
     add_numbers(json, &result->numbers);
     cJSON_AddNumberToObject(json, "seconds", seconds);
+    if (result->numbers.background_bytes_per_s > 0) {
+        cJSON *background = cJSON_AddObjectToObject(json, "background");
+        cJSON_AddNumberToObject(background, "bytes_per_s",
+                                (double)result->numbers.background_bytes_per_s);
+        cJSON_AddNumberToObject(background, "yielded_seconds",
+                                (double)result->numbers.yielded_ns / (double)NS_PER_S);
+    }
     cJSON_AddNumberToObject(json, "bytes_per_s",
                             seconds > 0 ? (double)result->numbers.done_bytes / seconds : 0);
     add_shares(json, &result->numbers.blame);

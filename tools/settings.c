@@ -17,6 +17,12 @@
 #define MEMORY_SHARE     8u
 #define MEMORY_BYTES_CAP (8ull * GIB)
 
+/* In the background, unless told otherwise: each connection in use is another flow in the queue
+ * that others wait in, and these fill a gigabit over a tenth of a second where TCP may have 4 MiB
+ * each in flight. */
+#define BACKGROUND_CC    "fixed:4"
+#define BACKGROUND_CORES 2u
+
 _Static_assert(ADDRESSING_AUTO == 0 && ADDRESSING_PATH == 1 && ADDRESSING_VIRTUAL == 2,
                "the order of the words of --addressing");
 
@@ -80,7 +86,13 @@ static const struct opts_row rate_rows[] = {
      .argument = "RATE",
      .offset = SETTINGS_FIELD(max_rate),
      .help = "of all cores and connections together: 50M or 50MiB/s, 50MB/s, 400Mbit/s, off "
-             "(default), or by the clock: '08:00,50M 19:00,off', 'Mon-08:00,50M Fri-19:00,off'"},
+             "(default); 10M:1M is up:down; by the clock: '08:00,50M 19:00,off', "
+             "'Mon-08:00,50M Fri-19:00,off'"},
+    {.kind = OPTS_FLAG,
+     .name = "background",
+     .offset = SETTINGS_FIELD(background),
+     .help = "give way to other traffic: slower as soon as round trips grow, few connections and "
+             "cores, and CPU and disk after others"},
 };
 
 static const struct opts_row network_rows[] = {
@@ -231,7 +243,6 @@ void settings_init(struct settings *settings)
         .addressing = ADDRESSING_AUTO,
         .sign = true,
         .verify_tls = conf.verify_tls,
-        .cc = "auto",
         .retries = conf.attempts_max - 1,
         .deadline_ns = conf.deadline_ns,
         .older_than_ns = 30 * 24 * HOUR_NS,
@@ -275,6 +286,8 @@ static enum err apply_machine(const struct settings *settings, struct conf *conf
         uint64_t share = min_u64(mem_ram_bytes() / MEMORY_SHARE, MEMORY_BYTES_CAP);
         conf->memory_bytes = max_u64(share, CONF_MEMORY_BYTES_MIN);
     }
+    if (settings->background && !settings->cores)
+        conf->cpu_count = (uint16_t)min_u64(conf->cpu_count, BACKGROUND_CORES);
     uint64_t cores_max = conf->memory_bytes / CONF_MEMORY_BYTES_MIN;
     if (conf->cpu_count <= cores_max) return ERR_NONE;
     if (settings->cores)
@@ -292,13 +305,19 @@ static enum err apply_rate(const struct settings *settings, struct settings_conf
     return complain(why, ERR_USAGE, "--max-rate: %s", rate_why);
 }
 
+static const char *cc_word(const struct settings *settings)
+{
+    if (settings->cc) return settings->cc;
+    return settings->background ? BACKGROUND_CC : "auto";
+}
+
 /* "auto", "bbr", "cubic", "fixed:N". */
 static enum err apply_cc(const struct settings *settings, struct conf *conf,
                          char why[SETTINGS_WHY_BYTES])
 {
     static const char *const words[] = {
         [FLOW_AUTO] = "auto", [FLOW_BBR] = "bbr", [FLOW_CUBIC] = "cubic", [FLOW_FIXED] = "fixed"};
-    struct bytes number, word = bytes_cut(bytes_of(settings->cc), ':', &number);
+    struct bytes number, word = bytes_cut(bytes_of(cc_word(settings)), ':', &number);
     uint64_t count = 0;
     uint32_t kind = 0;
     while (kind < ARRAY_COUNT(words) && !bytes_equal(word, bytes_of(words[kind])))
@@ -433,6 +452,7 @@ static void apply_plain(const struct settings *settings, struct conf *conf)
     conf->cheap = settings->cheap;
     conf->keep_sums = settings->manifest != NULL;
     conf->prefixes = (enum prefixes_kind)settings->prefixes;
+    conf->background = settings->background;
     conf->part_bytes = settings->part_bytes;
     conf->multipart_threshold_bytes = settings->multipart_threshold_bytes;
     conf->attempts_max = (uint32_t)settings->retries + 1;
@@ -444,6 +464,7 @@ static void apply_plain(const struct settings *settings, struct conf *conf)
     conf->stall_timeout_ns = settings->stall_timeout_ns;
     conf->verify_tls = settings->verify_tls;
     conf->ca_bundle = settings->ca_bundle;
+    conf->window_bytes_max = (uint32_t)max_u64(sock_window_max(), conf->window_bytes_max);
     if (!conf->ca_bundle && ca_bundle && ca_bundle[0] != 0) conf->ca_bundle = ca_bundle;
 }
 
@@ -474,7 +495,9 @@ void settings_say_run(const struct settings *settings, const struct settings_con
     for (uint32_t i = 0; i < conf->cpu_count; i++)
         writer_format(&w, "%s%d", i > 0 ? "," : "", conf->cpus[i]);
     log_line(&conf->log, LOG_DETAIL, "flow control %s, at most %u connections a core; TCP's is %s",
-             settings->cc, conf->connections_max, to->tcp_cc);
+             cc_word(settings), conf->connections_max, to->tcp_cc);
+    if (conf->background)
+        log_line(&conf->log, LOG_DETAIL, "in the background: gives way when round trips grow");
     log_line(&conf->log, LOG_DETAIL, "%u core%s (CPUs %s), %llu MiB of staged buffers, checksum %s",
              conf->cpu_count, human_plural(conf->cpu_count), w.overflow ? "…" : writer_string(&w),
              (unsigned long long)(conf->memory_bytes / MIB), checksum_kind_name(conf->checksum));

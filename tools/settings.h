@@ -28,6 +28,7 @@ struct settings { /* fields in the types that tools/opts.h names */
     const char *journal; /* a path, "none", or NULL: the default */
     bool resume;
     const char *max_rate; /* a rate or a timetable (tools/timetable.h), or NULL */
+    bool background;
     /* verify */
     uint32_t check; /* enum roll_side */
     bool read_back, cheap;
@@ -42,7 +43,7 @@ struct settings { /* fields in the types that tools/opts.h names */
     bool sign, verify_tls;
     /* network and machine */
     uint64_t connections, retries, deadline_ns; /* connections 0: as many as are found best */
-    const char *cc, *log_decisions;
+    const char *cc, *log_decisions;             /* cc NULL: the default */
     uint32_t prefixes;
     uint64_t connect_timeout_ns, tls_timeout_ns, reply_timeout_ns, stall_timeout_ns;
     const char *tcp_congestion_control;

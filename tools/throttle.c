@@ -10,19 +10,20 @@ bool throttle_set(struct throttle *throttle, const char *text, char why[TIMETABL
     return true;
 }
 
-static uint64_t rate_of_now(const struct timetable *table)
+static uint64_t rate_of_now(const struct throttle *throttle)
 {
+    const struct timetable *table = &throttle->table;
     time_t now = time(NULL);
     struct tm local;
-    if (table->count == 1) return table->entries[0].rate_bytes_per_s;
+    if (table->count == 1) return table->entries[0].rates_bytes_per_s[throttle->way];
     localtime_r(&now, &local);
-    return timetable_rate(table, (uint32_t)local.tm_wday, (uint32_t)local.tm_hour,
+    return timetable_rate(table, throttle->way, (uint32_t)local.tm_wday, (uint32_t)local.tm_hour,
                           (uint32_t)local.tm_min);
 }
 
 bool throttle_changes(struct throttle *throttle, uint64_t *rate)
 {
-    *rate = rate_of_now(&throttle->table);
+    *rate = rate_of_now(throttle);
     if (*rate == throttle->rate_bytes_per_s) return false;
     throttle->rate_bytes_per_s = *rate;
     return true;

@@ -6,6 +6,7 @@
 
 struct throttle {
     struct timetable table;
+    enum timetable_way way;    /* in which the bytes go */
     uint64_t rate_bytes_per_s; /* in force; 0: no limit */
 };
 

@@ -41,47 +41,54 @@ static bool parse_clock(struct bytes text, uint32_t *minute)
 }
 
 /* Behind those of the same time and before the later ones: an insertion sort of a few entries. */
-static void insert(struct timetable *table, uint32_t minute, uint64_t rate)
+static void insert(struct timetable *table, uint32_t minute, const uint64_t rates[TIMETABLE_WAYS])
 {
     uint32_t at = table->count++;
     for (; at > 0 && table->entries[at - 1].minute > minute; at--)
         table->entries[at] = table->entries[at - 1];
-    table->entries[at] = (struct timetable_entry){minute, rate};
+    table->entries[at].minute = minute;
+    memcpy(table->entries[at].rates_bytes_per_s, rates, TIMETABLE_WAYS * sizeof rates[0]);
+}
+
+/* "50M", or "10M:1M". */
+static bool parse_rates(struct bytes text, uint64_t rates[TIMETABLE_WAYS],
+                        char why[TIMETABLE_WHY_BYTES])
+{
+    char rate_why[RATE_WHY_BYTES];
+    struct bytes down, up = bytes_cut(text, ':', &down);
+    bool apart = memchr(text.data, ':', text.count) != NULL;
+    bool good = rate_parse(up, &rates[TIMETABLE_UP], rate_why) &&
+                rate_parse(apart ? down : up, &rates[TIMETABLE_DOWN], rate_why);
+    if (!good) snprintf(why, TIMETABLE_WHY_BYTES, "%s", rate_why);
+    return good;
 }
 
 static bool parse_entry(struct timetable *table, struct bytes word, char why[TIMETABLE_WHY_BYTES])
 {
-    char rate_why[RATE_WHY_BYTES];
     struct bytes rate_text;
     uint32_t day, minute;
-    uint64_t rate;
+    uint64_t rates[TIMETABLE_WAYS];
     struct bytes clock = bytes_cut(word, ',', &rate_text);
     bool one_day = take_day(&clock, &day);
     uint32_t from = one_day ? day : 0, to = one_day ? day + 1 : (uint32_t)ARRAY_COUNT(days);
     if (!parse_clock(clock, &minute))
         return complain(why, word, "is not a timetable's entry: say 08:00,50M or Mon-08:00,50M");
-    if (!rate_parse(rate_text, &rate, rate_why)) {
-        snprintf(why, TIMETABLE_WHY_BYTES, "%s", rate_why);
-        return false;
-    }
+    if (!parse_rates(rate_text, rates, why)) return false;
     if (table->count + to - from > TIMETABLE_ENTRIES_MAX)
         return complain(why, word, "is one entry too many");
     for (day = from; day < to; day++)
-        insert(table, day * DAY_MINUTES + minute, rate);
+        insert(table, day * DAY_MINUTES + minute, rates);
     return true;
 }
 
 bool timetable_parse(struct timetable *table, const char *text, char why[TIMETABLE_WHY_BYTES])
 {
-    char rate_why[RATE_WHY_BYTES];
     struct bytes rest = bytes_trim(bytes_of(text));
     table->count = 0;
     if (!memchr(rest.data, ',', rest.count)) {
         table->entries[0].minute = 0;
         table->count = 1;
-        if (rate_parse(rest, &table->entries[0].rate_bytes_per_s, rate_why)) return true;
-        snprintf(why, TIMETABLE_WHY_BYTES, "%s", rate_why);
-        return false;
+        return parse_rates(rest, table->entries[0].rates_bytes_per_s, why);
     }
     while (rest.count > 0) {
         struct bytes word = bytes_cut(rest, ' ', &rest);
@@ -90,12 +97,12 @@ bool timetable_parse(struct timetable *table, const char *text, char why[TIMETAB
     return true;
 }
 
-uint64_t timetable_rate(const struct timetable *table, uint32_t weekday, uint32_t hour,
-                        uint32_t minute)
+uint64_t timetable_rate(const struct timetable *table, enum timetable_way way, uint32_t weekday,
+                        uint32_t hour, uint32_t minute)
 {
     uint32_t now = weekday * DAY_MINUTES + hour * 60 + minute;
-    uint64_t rate = table->entries[table->count - 1].rate_bytes_per_s;
+    uint64_t rate = table->entries[table->count - 1].rates_bytes_per_s[way];
     for (uint32_t i = 0; i < table->count && table->entries[i].minute <= now; i++)
-        rate = table->entries[i].rate_bytes_per_s;
+        rate = table->entries[i].rates_bytes_per_s[way];
     return rate;
 }

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import socket
+import subprocess
 import threading
 import time
 
@@ -101,10 +103,70 @@ def small_files_at_a_rate(t):
 
 @case()
 def rates_that_are_refused(t):
-    for text, word in (("50", "unit"), ("10Mb", "bits or bytes"), ("08:00,5M 25:00,off", "25:00")):
+    for text, word in (("50", "unit"), ("10Mb", "bits or bytes"), ("08:00,5M 25:00,off", "25:00"),
+                       ("10M:5", "unit")):
         result = t.argosy("cp", "--max-rate", text, "/etc/hostname", "s3://bucket/k",
                           code=EXIT_USAGE)
         require("--max-rate" in result.err and word in result.err, f"{result}")
+
+
+def caps_of(port):
+    """SO_MAX_PACING_RATE of the connections to a port that are in use, bits/s, as ss shows it behind
+    the rate of now; None: not set."""
+    out = subprocess.run(["ss", "-tinH", f"dport = :{port}"], stdout=subprocess.PIPE, text=True,
+                         check=True).stdout
+    units = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+    caps = []
+    for line in out.splitlines():
+        found = re.search(r"pacing_rate [\d.]+[KMGT]?bps(?:/([\d.]+)([KMGT]?)bps)?", line)
+        if found:
+            caps.append(float(found[1]) * units[found[2]] if found[1] else None)
+    return caps
+
+
+def await_caps(port, good, what):
+    """Waits until the caps of all connections are as they should be."""
+    end, caps = time.monotonic() + 20, []
+    while time.monotonic() < end:
+        caps = caps_of(port)
+        if len(caps) >= 2 and all(good(cap) for cap in caps):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{what}: {caps}")
+
+
+@case("stowage")
+def each_connection_is_capped(t):
+    """Twice its even share, which the kernel keeps to; another one with another rate, and none when
+    there is none."""
+    source = make_file(t.path("in"), 60 * MIB)
+    flow = Flow(t, "up")
+    port = flow.proxy.url.rsplit(":", 1)[1]
+    copy = t.start("cp", "--cores", "1", "--cc", "fixed:4", *PARTS, "--max-rate", "8MB", source,
+                   t.uri("k"), env=flow.env)
+    running(t, 1)
+    await_caps(port, lambda cap: cap and 4e6 * 8 * 0.9 < cap <= 16e6 * 8 * 1.06, "at 8 MB/s")
+    t.argosy("ctl", "4MB")
+    await_caps(port, lambda cap: cap and 2e6 * 8 * 0.9 < cap <= 8e6 * 8 * 1.06, "at 4 MB/s")
+    flow.proxy.rate["up"] = 6 * MIB  # so that there is something left to see
+    t.argosy("ctl", "off")
+    await_caps(port, lambda cap: cap is None, "without a limit")
+    flow.proxy.rate.clear()
+    require(copy.finish(30).code == 0, "the copy failed")
+
+
+@case("stowage")
+def up_and_down_apart(t):
+    """A run takes the rate of its way."""
+    source = make_file(t.path("in"), 8 * MIB)
+    copy = t.start("cp", "--max-rate", "off:100K", source, t.uri("k"))
+    require(copy.finish(20).code == 0, "an upload was held to what is meant for downloads")
+    slow = t.start("cp", "--max-rate", "off:100K", t.uri("k"), t.path("out"))
+    require(running(t, 1)[0]["max_rate_bytes_per_s"] == 102400, "the rate of downloads")
+    changed = t.argosy("ctl", "100K:off", "--json")
+    require(changed.json["max_rate_bytes_per_s"] == 0, f"{changed}")
+    require(slow.finish(20).code == 0, "the download failed")
+    same(source, t.path("out"))
 
 
 def running(t, count):

@@ -107,6 +107,37 @@ static void test_a_new_rate_holds_at_once(void **state)
     assert_int_equal(ask(&shares[0], now_ns, UINT32_MAX), UINT32_MAX);
 }
 
+/* The lower of the two holds; what gives way changes each 50 ms, and the mean is kept all the same.
+ * */
+static void test_the_background_is_a_second_source(void **state)
+{
+    const uint64_t rate = 10000000;
+    struct budget budget;
+    struct budget_share shares[2];
+    uint64_t sent = 0;
+    (void)state;
+    budget_init(&budget);
+    for (uint32_t i = 0; i < 2; i++)
+        budget_share_init(&shares[i], &budget, NULL);
+    budget_set_background(&budget, rate);
+    assert_int_equal(budget_rate(&budget), rate);
+    budget_set(&budget, 2 * rate, NOW);
+    assert_int_equal(budget_rate(&budget), rate);
+    budget_set(&budget, rate / 2, NOW);
+    assert_int_equal(budget_rate(&budget), rate / 2);
+    budget_set(&budget, 0, NOW);
+    assert_int_equal(budget_rate(&budget), rate);
+    for (uint64_t ms = 0; ms < 5000; ms++) {
+        if (ms % 50 == 0)
+            budget_set_background(&budget, ms % 100 ? rate + 1000000 : rate - 1000000);
+        for (uint32_t i = 0; i < 2; i++)
+            sent += ask(&shares[i], NOW + ms * NS_PER_MS, 8 * MIB);
+    }
+    assert_in_range(sent, rate * 5 / 100 * 97, rate * 5 / 100 * 103);
+    budget_set_background(&budget, 0);
+    assert_int_equal(ask(&shares[0], NOW, UINT32_MAX), UINT32_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +145,7 @@ int main(void)
         cmocka_unit_test(test_shares_add_up_to_the_rate),
         cmocka_unit_test(test_charges_and_returns),
         cmocka_unit_test(test_a_new_rate_holds_at_once),
+        cmocka_unit_test(test_the_background_is_a_second_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

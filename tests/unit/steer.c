@@ -9,6 +9,7 @@
 
 struct world {
     struct conf conf;
+    struct budget budget;
     struct steer steer;
     struct traffic traffics[4];
     uint64_t now_ns;
@@ -20,7 +21,7 @@ static void open_steer(struct world *w)
 {
     if (w->steer.count > 0) steer_close(&w->steer);
     memset(&w->steer, 0, sizeof w->steer);
-    assert_int_equal(steer_open(&w->steer, &w->conf), ERR_NONE);
+    assert_int_equal(steer_open(&w->steer, &w->conf, &w->budget), ERR_NONE);
     for (uint16_t i = 0; i < w->conf.cpu_count; i++)
         assert_int_equal(steer_join(&w->steer, &w->traffics[i]), ERR_NONE);
 }
@@ -170,6 +171,40 @@ static void test_begins_again(void **state)
     assert_true(meter_read(&w->steer.window) >= start);
 }
 
+/* A round trip that grows lowers the run's rate, which is told; without the switch, nothing is set. */
+static void test_gives_way(void **state)
+{
+    struct world *w = open_world(FLOW_FIXED, 2);
+    struct steer_decision decision;
+    double told = 0;
+    (void)state;
+    assert_int_equal(budget_rate(&w->budget), 0);
+    w->conf.background = true;
+    w->conf.cc_fixed = 4;
+    budget_init(&w->budget);
+    open_steer(w);
+    assert_true(budget_rate(&w->budget) > 0);
+    for (int i = 0; i < 200; i++) {
+        for (uint32_t core = 0; core < 2; core++) {
+            /* The other core's connections see the queue, too: the least of them counts. */
+            meter_set(&w->traffics[core].rtt_now_ns, ((i < 100 ? 20 : 60) + core) * NS_PER_MS);
+            meter_set(&w->traffics[core].flows, 2);
+        }
+        tick(w);
+        if (i == 99) assert_in_range(budget_rate(&w->budget), 3000000, 8000000); /* 4 MB/s move */
+    }
+    assert_int_equal(meter_read(&w->steer.flows), 4);
+    assert_in_range(budget_rate(&w->budget), 16000, 100000);
+    assert_int_equal(budget_rate(&w->budget), meter_read(&w->steer.background_bytes_per_s));
+    assert_in_range(meter_read(&w->steer.yielded_ns), 4 * NS_PER_S, 6 * NS_PER_S);
+    while (steer_take(&w->steer, &decision)) {
+        assert_string_equal(decision.knob, "bytes a second of the background");
+        assert_true(told == 0 || decision.before == told);
+        told = decision.after;
+    }
+    assert_true(told > 0 && told < 200000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_decisions),
         cmocka_unit_test(test_what_counts_as_a_loss),
         cmocka_unit_test(test_begins_again),
+        cmocka_unit_test(test_gives_way),
     };
     return cmocka_run_group_tests_name("steer", tests, NULL, NULL);
 }

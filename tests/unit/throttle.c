@@ -12,12 +12,12 @@ static void test_a_wrong_word_changes_nothing(void **state)
     char why[TIMETABLE_WHY_BYTES] = "";
     (void)state;
     assert_true(throttle_set(&throttle, NULL, why));
-    assert_int_equal(throttle.table.entries[0].rate_bytes_per_s, 0);
+    assert_int_equal(throttle.table.entries[0].rates_bytes_per_s[0], 0);
     assert_true(throttle_set(&throttle, "50M", why));
     assert_false(throttle_set(&throttle, "08:00,5M 9:00,x", why));
     assert_true(why[0] != 0);
     assert_int_equal(throttle.table.count, 1);
-    assert_int_equal(throttle.table.entries[0].rate_bytes_per_s, 50 * MIB);
+    assert_int_equal(throttle.table.entries[0].rates_bytes_per_s[0], 50 * MIB);
 }
 
 static void test_a_change_is_told_once(void **state)
@@ -38,9 +38,24 @@ static void test_a_change_is_told_once(void **state)
     }
 }
 
+static void test_its_way(void **state)
+{
+    struct throttle throttle = {.way = TIMETABLE_DOWN};
+    char why[TIMETABLE_WHY_BYTES];
+    uint64_t rate;
+    (void)state;
+    assert_true(throttle_set(&throttle, "off:5M", why));
+    assert_true(throttle_changes(&throttle, &rate));
+    assert_int_equal(rate, 5 * MIB);
+    assert_true(throttle_set(&throttle, "00:00,1M:6M 12:00,1M:6M", why));
+    assert_true(throttle_changes(&throttle, &rate));
+    assert_int_equal(rate, 6 * MIB);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_wrong_word_changes_nothing),
-                                       cmocka_unit_test(test_a_change_is_told_once)};
+                                       cmocka_unit_test(test_a_change_is_told_once),
+                                       cmocka_unit_test(test_its_way)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

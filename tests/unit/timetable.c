@@ -20,7 +20,8 @@ static void check(const char *text, const struct row *rows, size_t count)
     if (!timetable_parse(&table, text, why)) fail_msg("%s: %s", text, why);
     for (size_t i = 0; i < count; i++) {
         const struct row *row = &rows[i];
-        assert_int_equal(timetable_rate(&table, row->day, row->hour, row->minute), row->mib * MIB);
+        assert_int_equal(timetable_rate(&table, TIMETABLE_UP, row->day, row->hour, row->minute),
+                         row->mib * MIB);
     }
 }
 
@@ -55,6 +56,23 @@ static void test_days_of_the_week(void **state)
     CHECK_TABLE("mon-08:00,5M 12:00,8M", {MON, 8, 0, 5}, {MON, 12, 0, 8}, {TUE, 8, 0, 8});
 }
 
+/* As rclone has it: up:down; a run takes what is meant for its way. */
+static void test_up_and_down_apart(void **state)
+{
+    struct timetable table;
+    char why[TIMETABLE_WHY_BYTES];
+    (void)state;
+    assert_true(timetable_parse(&table, "10M:off", why));
+    assert_int_equal(timetable_rate(&table, TIMETABLE_UP, MON, 1, 0), 10 * MIB);
+    assert_int_equal(timetable_rate(&table, TIMETABLE_DOWN, MON, 1, 0), 0);
+    assert_true(timetable_parse(&table, "08:00,1M:2M Fri-19:00,off:3M 20:00,4M", why));
+    assert_int_equal(timetable_rate(&table, TIMETABLE_UP, FRI, 8, 0), 1 * MIB);
+    assert_int_equal(timetable_rate(&table, TIMETABLE_DOWN, FRI, 8, 0), 2 * MIB);
+    assert_int_equal(timetable_rate(&table, TIMETABLE_UP, FRI, 19, 0), 0);
+    assert_int_equal(timetable_rate(&table, TIMETABLE_DOWN, FRI, 19, 0), 3 * MIB);
+    assert_int_equal(timetable_rate(&table, TIMETABLE_DOWN, FRI, 20, 0), 4 * MIB);
+}
+
 static void test_the_later_entry_wins(void **state)
 {
     (void)state;
@@ -64,8 +82,9 @@ static void test_the_later_entry_wins(void **state)
 static void test_what_is_no_timetable(void **state)
 {
     static const char *const texts[] = {
-        "",       "25:00,5M", "08:60,5M",     "08:0,5M",    "8,5M",    "08:00,5",
-        "08:00,", ",5M",      "Foo-08:00,5M", "08:00,5M x", "08:00 5M"};
+        "",       "25:00,5M",  "08:60,5M",     "08:0,5M",    "8,5M",     "08:00,5",
+        "08:00,", ",5M",       "Foo-08:00,5M", "08:00,5M x", "08:00 5M", "10M:",
+        ":10M",   "10M:1M:1M", "08:00",        "10M:5"};
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
         struct timetable table;
@@ -93,6 +112,7 @@ int main(void)
         cmocka_unit_test(test_one_rate_holds_always), cmocka_unit_test(test_every_day),
         cmocka_unit_test(test_days_of_the_week),      cmocka_unit_test(test_the_later_entry_wins),
         cmocka_unit_test(test_what_is_no_timetable),  cmocka_unit_test(test_too_many_entries),
+        cmocka_unit_test(test_up_and_down_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
