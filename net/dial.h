@@ -48,7 +48,7 @@ struct conn {
     struct addr addr;
     uint64_t used_count; /* times that it was given back: 0 during its first exchange */
     uint64_t idle_since_ns;
-    uint32_t window_bytes; /* that its peer may fill ahead of us, about; 0: not limited */
+    uint32_t window_bytes;       /* that its peer may fill ahead of us, about; 0: not limited */
     uint64_t pacing_bytes_per_s; /* the kernel's cap for what we send on it; 0: none */
     /* Its user's: as last looked at, and the time before; zero on a new connection. */
     struct ring_tcp_info seen, before;

@@ -12,9 +12,9 @@ static uint64_t least_of(uint64_t least_ns, uint64_t ns)
 }
 
 /* As the direction in which the bytes go sees it. For what is received the kernel compares the time
- * with that which the peer echoes, in ms, rounded up as it may be. Of what is sent, where little is,
- * each third packet waits for a delayed acknowledgement of 40 ms: unlike a queue, that makes the
- * variance as large. 0: nothing moved. */
+ * with that which the peer echoes, in ms, rounded up as it may be. Of what is sent, where little
+ * is, each third packet waits for a delayed acknowledgement of 40 ms: unlike a queue, that makes
+ * the variance as large. 0: nothing moved. */
 static uint64_t rtt_now(const struct ring_tcp_info *info, const struct ring_tcp_info *seen)
 {
     uint64_t acked = info->bytes_acked - seen->bytes_acked;

@@ -171,7 +171,8 @@ static void test_begins_again(void **state)
     assert_true(meter_read(&w->steer.window) >= start);
 }
 
-/* A round trip that grows lowers the run's rate, which is told; without the switch, nothing is set. */
+/* A round trip that grows lowers the run's rate, which is told; without the switch, nothing is set.
+ * */
 static void test_gives_way(void **state)
 {
     struct world *w = open_world(FLOW_FIXED, 2);
