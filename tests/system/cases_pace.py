@@ -111,8 +111,8 @@ def rates_that_are_refused(t):
 
 
 def caps_of(port):
-    """SO_MAX_PACING_RATE of the connections to a port that are in use, bits/s, as ss shows it behind
-    the rate of now; None: not set."""
+    """SO_MAX_PACING_RATE of the connections to a port, bits/s, as ss shows it behind the rate of
+    now; None: not set."""
     out = subprocess.run(["ss", "-tinH", f"dport = :{port}"], stdout=subprocess.PIPE, text=True,
                          check=True).stdout
     units = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}

@@ -1,5 +1,6 @@
-"""wanlab: the path is what was asked for, and nothing of it is left behind; and what argosy does beside
-other traffic. Where the machine lets nobody make namespaces or TUN devices, these are skips."""
+"""wanlab: the path is what was asked for, and nothing of it is left behind; and what argosy does
+beside other traffic. Where the machine lets nobody make namespaces or TUN devices, these are
+skips."""
 
 import json
 import os
@@ -90,8 +91,8 @@ BULK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bulk.py")
 
 @case()
 def background_gives_way(t):
-    """argosy --background and a flow under cubic on 50 Mbit/s, a queue of one BDP: while that flow
-    goes on it has most of what the path carries; then argosy comes to its end, with all its bytes."""
+    """Beside a flow under cubic on 50 Mbit/s, a queue of one BDP: while that flow goes on it has
+    most of what the path carries; then argosy comes to its end, with all its bytes."""
     source, log, result = make_file(t.path("in"), 20 * MIB), t.path("log"), t.path("flow")
     back = t.path("out")
     keys = "export AWS_ACCESS_KEY_ID=k AWS_SECRET_ACCESS_KEY=s"
