@@ -388,6 +388,7 @@ static void test_loop(void **state)
     open_world(&w, steps);
     start_other(&tour, 0, sends_to(tour.texts[1], 307, w.peer.port, ""));
     sends_to(tour.texts[0], 307, tour.others[0].port, "");
+    w.peer.told = 1; /* it has begun already */
     w.conf.follow_redirects = "127.0.0.1";
     assert_int_equal(call(&w), ERR_REDIRECT);
     assert_int_equal(w.request.attempts, 2);

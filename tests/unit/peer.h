@@ -46,6 +46,7 @@ struct peer {
     int listener;
     uint16_t port;
     pthread_t thread;
+    _Atomic uint32_t told; /* set behind what is written to a step's text while it runs */
     int conns[PEER_CONNS_MAX];
     int accepted, current;
     uint64_t body_bytes, bad_bytes; /* received; not of the pattern */
@@ -149,7 +150,7 @@ static inline void *peer_run(void *argument)
         case PEER_USE: p->current = (int)s->count; break;
         case PEER_HEAD: peer_take_head(p, s->count); break;
         case PEER_BODY: peer_take_body(p, s->count); break;
-        case PEER_SEND: peer_put(p, s->text, strlen(s->text), false); break;
+        case PEER_SEND: (void)p->told, peer_put(p, s->text, strlen(s->text), false); break;
         case PEER_SPLIT: peer_put(p, s->text, strlen(s->text), true); break;
         case PEER_PATTERN: peer_put_pattern(p, s->count); break;
         case PEER_SLEEP: usleep(s->count * 1000); break;
