@@ -13,10 +13,9 @@ struct clock_thread {   /* what a thread has had of the CPUs; zeroed before the 
     int file; /* 1 + the descriptor; 0: not opened yet; < 0: not to be had */
 };
 
-uint64_t clock_now_ns(void);                         /* monotonic, since an arbitrary moment */
-uint64_t clock_wall_ns(void);                        /* since 1970-01-01 UTC */
-void clock_look_thread(struct clock_thread *thread); /* by that thread: two system calls */
-void clock_close_thread(
-    struct clock_thread *thread); /* by any, when it is not looked at any more */
+uint64_t clock_now_ns(void);                          /* monotonic, since an arbitrary moment */
+uint64_t clock_wall_ns(void);                         /* since 1970-01-01 UTC */
+void clock_look_thread(struct clock_thread *thread);  /* by that thread: two system calls */
+void clock_close_thread(struct clock_thread *thread); /* by any, behind the last look */
 
 #endif

@@ -30,8 +30,8 @@ const char *err_sentence(enum err err); /* "no such file or directory" */
 /* What a person can do about an environment that lacks something, " (raise it: …)", to be put
  * behind the sentence; "" where the sentence says it all. `raw` is the errno, or 0. */
 const char *err_remedy(enum err err, int raw);
-/* "about: sentence (remedy)" into `why`; of ERR_SYSTEM, the system's words for `raw`. Returns err.
- * */
+/* "about: sentence (remedy)" into `why`; of ERR_SYSTEM, the system's words for `raw`. It returns
+ * err. */
 enum err err_say(char why[ERR_WHY_BYTES], enum err err, const char *about, int raw);
 /* How many bytes of `words` (the server's, or the system's) say more than the sentence does: what
  * they repeat of it at their end, after ": ", is left out. */

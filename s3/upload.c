@@ -381,7 +381,7 @@ bool upload_next(struct upload *upload, struct work *work)
     if (!upload->moving || upload->machine.err || upload->restarting) return false;
     if (!multipart_next(&upload->parts, &index)) {
         machine_fail(&upload->machine, multipart_grow(&upload->parts, upload->wish_bytes), 0);
-        upload_end_moving(upload); /* only after an error: it has nothing out then, perhaps */
+        upload_end_moving(upload); /* after an error, when nothing is out that would do it */
         if (!multipart_next(&upload->parts, &index)) return false;
     }
     upload_describe(upload, index, work);

@@ -74,15 +74,13 @@ static const struct opts_row parts_rows[] = {
      .least = PART_BYTES_MIN,
      .most = PART_BYTES_MAX,
      .help = "of multipart uploads and ranged downloads, 5MiB to 5GiB (default: found by "
-             "measuring, from "
-             "8MiB up and 16MiB down)"},
+             "measuring, from 8MiB up and 16MiB down)"},
     {.kind = OPTS_CHOICE,
      .name = "unequal-parts",
      .argument = "auto|yes|no",
      .offset = SETTINGS_FIELD(unequal_parts),
      .help = "the store takes parts of different sizes, so that their size may change within an "
-             "object; auto: AWS "
-             "does; else it changes from object to object"},
+             "object; auto: AWS does; else it changes from object to object"},
     {.kind = OPTS_SIZE,
      .name = "multipart-threshold",
      .argument = "SIZE",

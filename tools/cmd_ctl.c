@@ -158,8 +158,7 @@ const struct command cmd_ctl = {
     .synopsis = "argosy ctl [JOB|PID] [RATE]",
     .summary = "list the transfers that run, or give one another rate",
     .notes = "RATE is as for --max-rate: 50M, 400Mbit/s, off, 10M:1M, '08:00,50M 19:00,off'. It "
-             "holds from "
-             "now on.\nJOB may be left out when one transfer runs.\n",
+             "holds from now on.\nJOB may be left out when one transfer runs.\n",
     .tables = tables,
     .words_most = 2,
     .run = run,

@@ -372,7 +372,7 @@ static enum err check_spread(const struct settings *settings, char why[SETTINGS_
     if (!spread_is_count(settings->spread))
         wrong = "a power of two: 2, 4, 8, 16 … 4096";
     else if (!settings->recursive)
-        wrong = "only with -r: the key of a single object is what it was named";
+        wrong = "it is for trees, and needs -r";
     return wrong ? complain(why, ERR_USAGE, "--spread %llu: %s",
                             (unsigned long long)settings->spread, wrong)
                  : ERR_NONE;

@@ -7,9 +7,8 @@
 #include "s3/conf.h"
 #include "sched/blame.h"
 
-#define WHY_TEXT_BYTES 512u
-#define WHY_ELAPSED_MIN                                                                            \
-    NS_PER_S /* what took less is not worth a thought, and was hardly looked at */
+#define WHY_TEXT_BYTES  512u
+#define WHY_ELAPSED_MIN NS_PER_S /* what took less was hardly looked at */
 
 struct why { /* what was asked for, of which the advice depends */
     const struct conf *conf;
