@@ -43,6 +43,7 @@ class Slow:
         process.signal(number)
         result = process.finish(20)
         self.proxy.rate.clear()
+        wait_for(lambda: self.proxy.pumps == 0, "the last of its bytes to come through")
         return result
 
     def go_on(self, *args, **how):
