@@ -1,42 +1,19 @@
 /* What trying again corrects: clock, region, credentials; and when it ends. Against a scripted
  * peer. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "core/clock.h"
 #include "s3/request.h"
-#include "tests/unit/peer.h"
+#include "tests/unit/wire.h"
 
 #define FOLDER "/tmp/argosy-test-again"
 
 struct world {
-    struct core core;
-    struct peer peer;
-    struct conf conf;
+    struct wire wire;
     struct creds creds;
-    struct endpoint endpoint;
-    struct aside *aside;
-    struct client client;
     struct request request;
     struct request_call call;
-    struct op op, end;
+    struct op op;
 };
-
-static void on_done(struct op *op)
-{
-    (void)op;
-}
-
-static enum err wait_for(struct world *w, struct op *op)
-{
-    while (op->out)
-        core_turn(&w->core, true);
-    return op->err;
-}
 
 static void write_profile(const char *key)
 {
@@ -48,28 +25,17 @@ static void write_profile(const char *key)
 
 static void open_world(struct world *w, const struct peer_step *steps)
 {
-    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
-    char url[64], why[512];
-    int raw;
-    alarm(60);
+    char why[512];
     memset(w, 0, sizeof(*w));
-    peer_start(&w->peer, steps);
-    assert_int_equal(core_open(&w->core, &options, &raw), ERR_NONE);
-    assert_int_equal(aside_open(&w->aside, &w->core, "test"), ERR_NONE);
-    conf_init(&w->conf);
-    w->conf.log.level_max = LOG_ERROR;
-    w->conf.connections_max = 4;
-    w->conf.reply_timeout_ns = w->conf.stall_timeout_ns = 2 * NS_PER_S;
+    wire_open(&w->wire, steps);
+    assert_int_equal(aside_open(&w->wire.aside, &w->wire.core, "test"), ERR_NONE);
+    w->wire.conf.connections_max = 4;
+    w->wire.conf.reply_timeout_ns = w->wire.conf.stall_timeout_ns = 2 * NS_PER_S;
     write_profile("OLDKEY");
     assert_int_equal(creds_load(&w->creds, NULL, why), ERR_NONE);
-    snprintf(url, sizeof(url), "http://127.0.0.1:%u", w->peer.port);
-    struct endpoint_options endpoint = {.url = url, .sign = true, .creds = &w->creds};
-    assert_int_equal(target_parse_endpoint(&w->endpoint, &endpoint, why), ERR_NONE);
-    assert_int_equal(client_open(&w->client, &w->core, &w->conf, &w->endpoint, w->aside, why),
-                     ERR_NONE);
-    request_init(&w->request, &w->client);
-    op_init(&w->op, on_done);
-    op_init(&w->end, on_done);
+    wire_connect(&w->wire, &w->creds);
+    request_init(&w->request, &w->wire.client);
+    op_init(&w->op, wire_on_done);
     w->call = (struct request_call){
         .kind = REQUEST_GET_OBJECT, .bucket = BYTES("bucket"), .key = BYTES("key")};
 }
@@ -77,36 +43,16 @@ static void open_world(struct world *w, const struct peer_step *steps)
 static void close_world(struct world *w)
 {
     request_fini(&w->request);
-    client_close(&w->client, &w->end);
-    assert_int_equal(wait_for(w, &w->end), ERR_NONE);
-    peer_join(&w->peer);
-    aside_close(w->aside);
-    core_close(&w->core);
+    wire_close(&w->wire);
 }
 
 static enum err call(struct world *w)
 {
     request_start(&w->request, &w->call, &w->op);
-    return wait_for(w, &w->op);
+    return wire_wait(&w->wire, &w->op);
 }
 
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: \"e\"\r\n\r\n"
-#define ACCEPT                                                                                     \
-    {                                                                                              \
-        PEER_ACCEPT, NULL, 0                                                                       \
-    }
-#define HEAD                                                                                       \
-    {                                                                                              \
-        PEER_HEAD, NULL, 0                                                                         \
-    }
-#define END                                                                                        \
-    {                                                                                              \
-        PEER_END, NULL, 0                                                                          \
-    }
-#define SEND(text)                                                                                 \
-    {                                                                                              \
-        PEER_SEND, text, 0                                                                         \
-    }
 
 #define SKEWED                                                                                     \
     "HTTP/1.1 403 Forbidden\r\nDate: Tue, 02 Jan 2035 03:04:05 GMT\r\nContent-Length: 48\r\n\r\n"  \
@@ -137,7 +83,7 @@ static void test_clock(void **state)
     assert_int_equal(call(&w), ERR_NONE);
     assert_int_equal(w.request.attempts, 1); /* it is remembered */
     close_world(&w);
-    assert_int_equal(peer_heads_with(&w.peer, "x-amz-date: 20350102T0304"), 2);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "x-amz-date: 20350102T0304"), 2);
 }
 
 /* A server that calls its own time wrong. */
@@ -166,8 +112,8 @@ static void test_clock_and_region_are_kept(void **state)
         assert_int_equal(call(&w), ERR_NONE);
         assert_int_equal(w.request.attempts, 2);
         close_world(&w);
-        assert_int_equal(peer_heads_with(&w.peer, "x-amz-date: 2035"), 0);
-        assert_int_equal(peer_heads_with(&w.peer, "mars-north-1"), 0);
+        assert_int_equal(peer_heads_with(&w.wire.peer, "x-amz-date: 2035"), 0);
+        assert_int_equal(peer_heads_with(&w.wire.peer, "mars-north-1"), 0);
     }
 }
 
@@ -185,7 +131,7 @@ static void test_clock_that_jumps(void **state)
     assert_int_equal(call(&w), ERR_NONE);
     assert_int_equal(w.request.attempts, IDENTITY_REFUSALS_MAX + 1);
     close_world(&w);
-    assert_int_equal(peer_heads_with(&w.peer, "x-amz-date: 20350102T0304"), 1);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "x-amz-date: 20350102T0304"), 1);
 }
 
 /* What a HEAD does not say, the GET behind it does, or the clock is suspected. */
@@ -201,8 +147,8 @@ static void test_clock_of_head(void **state)
         w.call.kind = REQUEST_HEAD_OBJECT;
         assert_int_equal(call(&w), ERR_NONE);
         close_world(&w);
-        assert_int_equal(peer_heads_with(&w.peer, "x-amz-date: 20350102T0304"), 1);
-        assert_int_equal(peer_heads_with(&w.peer, "range: bytes=0-0"), 1);
+        assert_int_equal(peer_heads_with(&w.wire.peer, "x-amz-date: 20350102T0304"), 1);
+        assert_int_equal(peer_heads_with(&w.wire.peer, "range: bytes=0-0"), 1);
     }
 }
 
@@ -216,8 +162,8 @@ static void test_region(void **state)
         open_world(&w, steps);
         assert_int_equal(call(&w), ERR_NONE);
         close_world(&w);
-        assert_int_equal(peer_heads_with(&w.peer, "/us-east-1/s3/aws4_request"), 1);
-        assert_int_equal(peer_heads_with(&w.peer, "/mars-north-1/s3/aws4_request"), 1);
+        assert_int_equal(peer_heads_with(&w.wire.peer, "/us-east-1/s3/aws4_request"), 1);
+        assert_int_equal(peer_heads_with(&w.wire.peer, "/mars-north-1/s3/aws4_request"), 1);
     }
 }
 
@@ -239,8 +185,8 @@ static void test_region_elsewhere(void **state)
 
 #define PEERS 7
 
-/* The home is w->peer; others[0] … are where it may send us. Each answers one request with the text
- * of that number, and then with success. */
+/* The home is w->wire.peer; others[0] … are where it may send us. Each answers one request with the
+ * text of that number, and then with success. */
 struct tour {
     struct peer others[PEERS];
     struct peer_step steps[PEERS][6];
@@ -292,16 +238,16 @@ static void test_follows_once(void **state)
     start_other(&tour, 0, OK_EMPTY);
     sends_to(tour.texts[0], 307, tour.others[0].port, "");
     open_world(&w, steps);
-    w.conf.follow_redirects = "127.0.0.1";
+    w.wire.conf.follow_redirects = "127.0.0.1";
     assert_int_equal(call(&w), ERR_NONE);
     assert_int_equal(w.request.attempts, 2);
     assert_int_equal(call(&w), ERR_NONE);
     assert_int_equal(w.request.attempts, 1);
-    assert_int_equal(client_counts(&w.client).opened, 2);
-    assert_int_equal(w.client.doors[1].port, tour.others[0].port);
+    assert_int_equal(client_counts(&w.wire.client).opened, 2);
+    assert_int_equal(w.wire.client.doors[1].port, tour.others[0].port);
     close_world(&w);
     peer_join(&tour.others[0]);
-    assert_int_equal(authorizations(&w.peer), 2);
+    assert_int_equal(authorizations(&w.wire.peer), 2);
     assert_int_equal(authorizations(&tour.others[0]), 1);
     snprintf(host, sizeof(host), "GET /bucket/key HTTP/1.1\r\nhost: 127.0.0.1:%u\r\n",
              tour.others[0].port);
@@ -318,7 +264,7 @@ static void test_moves_for_good(void **state)
     start_other(&tour, 0, OK_EMPTY);
     sends_to(tour.texts[0], 301, tour.others[0].port, "x-amz-bucket-region: mars-north-1\r\n");
     open_world(&w, steps);
-    w.conf.follow_redirects = "127.0.0.1";
+    w.wire.conf.follow_redirects = "127.0.0.1";
     assert_int_equal(call(&w), ERR_NONE);
     assert_int_equal(w.request.attempts, 2);
     assert_int_equal(call(&w), ERR_NONE);
@@ -327,9 +273,9 @@ static void test_moves_for_good(void **state)
     assert_int_equal(call(&w), ERR_NONE);
     close_world(&w);
     peer_join(&tour.others[0]);
-    assert_int_equal(authorizations(&w.peer), 2);
-    assert_int_equal(peer_heads_with(&w.peer, "mars-north-1"), 0);
-    assert_int_equal(peer_heads_with(&w.peer, "/another/key"), 1);
+    assert_int_equal(authorizations(&w.wire.peer), 2);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "mars-north-1"), 0);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "/another/key"), 1);
     assert_int_equal(peer_heads_with(&tour.others[0], "/mars-north-1/s3/aws4_request"), 2);
 }
 
@@ -344,12 +290,12 @@ static void test_comes_home(void **state)
     start_other(&tour, 0, busy);
     sends_to(tour.texts[0], 307, tour.others[0].port, "");
     open_world(&w, steps);
-    w.conf.follow_redirects = "127.0.0.1";
+    w.wire.conf.follow_redirects = "127.0.0.1";
     assert_int_equal(call(&w), ERR_NONE);
     assert_int_equal(w.request.attempts, 3);
     close_world(&w);
     peer_join(&tour.others[0]);
-    assert_int_equal(authorizations(&w.peer), 2);
+    assert_int_equal(authorizations(&w.wire.peer), 2);
     assert_int_equal(authorizations(&tour.others[0]), 1);
 }
 
@@ -368,8 +314,8 @@ static void test_refuses(void **state)
         open_world(&w, steps);
         assert_int_equal(call(&w), ERR_REDIRECT);
         assert_int_equal(w.request.attempts, 1);
-        assert_int_equal(w.client.door_count, 1);
-        snprintf(words, sizeof(words), "http://127.0.0.1:%u redirects to", w.peer.port);
+        assert_int_equal(w.wire.client.door_count, 1);
+        snprintf(words, sizeof(words), "http://127.0.0.1:%u redirects to", w.wire.peer.port);
         assert_non_null(strstr(w.request.why, words));
         snprintf(words, sizeof(words), "--follow-redirects 127.0.0.1:%u", tour.others[0].port);
         assert_non_null(strstr(w.request.why, words));
@@ -386,10 +332,10 @@ static void test_loop(void **state)
     struct world w;
     (void)state;
     open_world(&w, steps);
-    start_other(&tour, 0, sends_to(tour.texts[1], 307, w.peer.port, ""));
+    start_other(&tour, 0, sends_to(tour.texts[1], 307, w.wire.peer.port, ""));
     sends_to(tour.texts[0], 307, tour.others[0].port, "");
-    w.peer.told = 1; /* it has begun already */
-    w.conf.follow_redirects = "127.0.0.1";
+    w.wire.peer.told = 1; /* it has begun already */
+    w.wire.conf.follow_redirects = "127.0.0.1";
     assert_int_equal(call(&w), ERR_REDIRECT);
     assert_int_equal(w.request.attempts, 2);
     assert_non_null(strstr(w.request.why, "a loop"));
@@ -411,7 +357,7 @@ static void test_hops(void **state)
         start_other(&tour, i, sends_to(tour.texts[i], 307, tour.others[i - 1].port, ""));
     sends_to(tour.texts[PEERS], 307, tour.others[PEERS - 1].port, "");
     open_world(&w, steps);
-    w.conf.follow_redirects = "any";
+    w.wire.conf.follow_redirects = "any";
     assert_int_equal(call(&w), ERR_REDIRECT);
     assert_int_equal(w.request.attempts, 1 + REDIRECT_HOPS_MAX);
     assert_non_null(strstr(w.request.why, "as many redirects as are followed"));
@@ -450,8 +396,8 @@ static void test_region_of_head(void **state)
         w.call.kind = REQUEST_HEAD_OBJECT;
         assert_int_equal(call(&w), ERR_NONE);
         close_world(&w);
-        assert_int_equal(peer_heads_with(&w.peer, "/mars-north-1/s3/aws4_request"), 1);
-        assert_int_equal(peer_heads_with(&w.peer, "range: bytes=0-0"), i);
+        assert_int_equal(peer_heads_with(&w.wire.peer, "/mars-north-1/s3/aws4_request"), 1);
+        assert_int_equal(peer_heads_with(&w.wire.peer, "range: bytes=0-0"), i);
     }
 }
 
@@ -465,8 +411,8 @@ static void test_credentials(void **state)
     write_profile("NEWKEY");
     assert_int_equal(call(&w), ERR_NONE);
     close_world(&w);
-    assert_int_equal(peer_heads_with(&w.peer, "Credential=OLDKEY/"), 1);
-    assert_int_equal(peer_heads_with(&w.peer, "Credential=NEWKEY/"), 1);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "Credential=OLDKEY/"), 1);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "Credential=NEWKEY/"), 1);
 }
 
 /* Nothing new in the file, and nothing ever worked: no waiting. */
@@ -510,12 +456,12 @@ static void test_lost_contact(void **state)
     struct world w;
     (void)state;
     open_world(&w, steps);
-    w.conf.deadline_ns = AGAIN_FIRST_CONTACT_NS + NS_PER_S;
+    w.wire.conf.deadline_ns = AGAIN_FIRST_CONTACT_NS + NS_PER_S;
     uint64_t begin_ns = clock_now_ns();
-    assert_false(bulletin_was_reached(w.client.bulletin));
+    assert_false(bulletin_was_reached(w.wire.client.bulletin));
     assert_int_equal(call(&w), ERR_REFUSED);
-    assert_true(bulletin_was_reached(w.client.bulletin));
-    assert_true(clock_now_ns() - begin_ns >= w.conf.deadline_ns);
+    assert_true(bulletin_was_reached(w.wire.client.bulletin));
+    assert_true(clock_now_ns() - begin_ns >= w.wire.conf.deadline_ns);
     close_world(&w);
 }
 
@@ -526,25 +472,26 @@ static void test_first_contact(void **state)
     struct world w;
     (void)state;
     open_world(&w, steps);
-    peer_join(&w.peer);
-    w.conf.deadline_ns = AGAIN_FIRST_CONTACT_NS / 6; /* the shorter one counts */
+    peer_join(&w.wire.peer);
+    w.wire.conf.deadline_ns = AGAIN_FIRST_CONTACT_NS / 6; /* the shorter one counts */
     uint64_t begin_ns = clock_now_ns();
     assert_int_equal(call(&w), ERR_REFUSED);
     uint64_t took_ns = clock_now_ns() - begin_ns;
-    assert_true(took_ns >= w.conf.deadline_ns && took_ns < AGAIN_FIRST_CONTACT_NS);
-    bulletin_set_worked(w.client.bulletin);
-    w.conf.deadline_ns = 4 * NS_PER_S; /* the breaker is open or opens soon: waiting counts too */
+    assert_true(took_ns >= w.wire.conf.deadline_ns && took_ns < AGAIN_FIRST_CONTACT_NS);
+    bulletin_set_worked(w.wire.client.bulletin);
+    w.wire.conf.deadline_ns =
+        4 * NS_PER_S; /* the breaker is open or opens soon: waiting counts too */
     begin_ns = clock_now_ns();
     assert_int_equal(call(&w), ERR_REFUSED);
     took_ns = clock_now_ns() - begin_ns;
-    assert_true(took_ns >= w.conf.deadline_ns / 2 && took_ns < 4 * w.conf.deadline_ns);
-    assert_int_equal(w.client.doors[0].breaker.state, BREAKER_OPEN);
+    assert_true(took_ns >= w.wire.conf.deadline_ns / 2 && took_ns < 4 * w.wire.conf.deadline_ns);
+    assert_int_equal(w.wire.client.doors[0].breaker.state, BREAKER_OPEN);
     assert_non_null(strstr(w.request.why, "127.0.0.1:"));
     request_fini(&w.request);
-    client_close(&w.client, &w.end);
-    assert_int_equal(wait_for(&w, &w.end), ERR_NONE);
-    aside_close(w.aside);
-    core_close(&w.core);
+    client_close(&w.wire.client, &w.wire.end);
+    assert_int_equal(wire_wait(&w.wire, &w.wire.end), ERR_NONE);
+    aside_close(w.wire.aside);
+    core_close(&w.wire.core);
 }
 
 int main(void)

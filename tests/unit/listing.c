@@ -1,73 +1,38 @@
 /* Pages of a bucket's objects, against a scripted peer: tokens, retried pages, bounds. */
 #include "s3/listing.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/peer.h"
+#include "tests/unit/wire.h"
 
 struct world {
-    struct core core;
-    struct peer peer;
-    struct conf conf;
-    struct endpoint endpoint;
-    struct client client;
+    struct wire wire;
     struct listing *listing;
     struct op op;
 };
 
 static struct world w;
 
-static void on_done(struct op *op)
-{
-    (void)op;
-}
-
-static enum err wait_op(void)
-{
-    while (w.op.out)
-        core_turn(&w.core, true);
-    return w.op.err;
-}
-
 static void open_world(const struct peer_step *steps, struct bytes prefix, struct bytes delimiter)
 {
-    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
-    char url[64], why[TLS_WHY_BYTES];
-    int raw;
-    alarm(60);
     memset(&w, 0, sizeof w);
-    peer_start(&w.peer, steps);
-    assert_int_equal(core_open(&w.core, &options, &raw), ERR_NONE);
-    conf_init(&w.conf);
-    w.conf.attempts_max = 2;
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", w.peer.port);
-    struct endpoint_options endpoint = {.url = url};
-    assert_int_equal(target_parse_endpoint(&w.endpoint, &endpoint, why), ERR_NONE);
-    assert_int_equal(client_open(&w.client, &w.core, &w.conf, &w.endpoint, NULL, why), ERR_NONE);
-    op_init(&w.op, on_done);
-    assert_int_equal(listing_open(&w.listing, &w.client, BYTES("bucket"), prefix, delimiter),
+    wire_open(&w.wire, steps);
+    w.wire.conf.attempts_max = 2;
+    wire_connect(&w.wire, NULL);
+    op_init(&w.op, wire_on_done);
+    assert_int_equal(listing_open(&w.listing, &w.wire.client, BYTES("bucket"), prefix, delimiter),
                      ERR_NONE);
 }
 
 static void close_world(void)
 {
     listing_close(w.listing);
-    client_close(&w.client, &w.op);
-    assert_int_equal(wait_op(), ERR_NONE);
-    peer_join(&w.peer);
-    core_close(&w.core);
+    wire_close(&w.wire);
 }
 
 static enum err next(void)
 {
     listing_next(w.listing, &w.op);
     assert_true(w.op.out);
-    return wait_op();
+    return wire_wait(&w.wire, &w.op);
 }
 
 static void expect_key(uint32_t index, const char *key)
@@ -96,9 +61,6 @@ static struct peer_step reply(char *area, size_t area_bytes, const char *body, s
 #define PREFIX(key) "<CommonPrefixes><Prefix>" key "</Prefix></CommonPrefixes>"
 #define LIST_END    "</ListBucketResult>"
 
-static const struct peer_step ACCEPT = {PEER_ACCEPT, NULL, 0}, HEAD = {PEER_HEAD, NULL, 0},
-                              CLOSE = {PEER_CLOSE, NULL, 0}, END = {PEER_END, NULL, 0};
-
 static void test_pages(void **state)
 {
     (void)state;
@@ -111,7 +73,7 @@ static void test_pages(void **state)
               LIST GOES_ON("t1/+= x") OBJECT("p/a%20b%2B%0A") PREFIX("p/f/") LIST_END, 0),
         HEAD,
         reply(half, sizeof half, LIST GOES_ON("t2") OBJECT("p/c"), 500),
-        CLOSE,
+        {PEER_CLOSE, NULL, 0},
         ACCEPT,
         HEAD,
         reply(two, sizeof two, page, 0),
@@ -144,14 +106,14 @@ static void test_pages(void **state)
     assert_int_equal(next(), ERR_NONE); /* asks nobody */
     assert_int_equal(listing_count(w.listing), 0);
     close_world();
-    assert_int_equal(peer_heads_with(&w.peer, "GET /bucket?"), 4);
-    assert_int_equal(peer_heads_with(&w.peer, "list-type=2"), 4);
-    assert_int_equal(peer_heads_with(&w.peer, "max-keys=1000"), 4);
-    assert_int_equal(peer_heads_with(&w.peer, "encoding-type=url"), 4);
-    assert_int_equal(peer_heads_with(&w.peer, "prefix=p%2F%C3%A9%2B%20"), 4);
-    assert_int_equal(peer_heads_with(&w.peer, "delimiter=%2F"), 4);
-    assert_int_equal(peer_heads_with(&w.peer, "continuation-token=t1%2F%2B%3D%20x"), 2);
-    assert_int_equal(peer_heads_with(&w.peer, "continuation-token=t2"), 1);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "GET /bucket?"), 4);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "list-type=2"), 4);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "max-keys=1000"), 4);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "encoding-type=url"), 4);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "prefix=p%2F%C3%A9%2B%20"), 4);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "delimiter=%2F"), 4);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "continuation-token=t1%2F%2B%3D%20x"), 2);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "continuation-token=t2"), 1);
 }
 
 /* A server that does not know version 2 would give its first page for ever. */
@@ -169,21 +131,21 @@ static void test_no_way_on(void **state)
     assert_int_equal(listing_count(w.listing), 0);
     assert_true(strlen(listing_why(w.listing)) > 0);
     close_world();
-    assert_int_equal(peer_heads_with(&w.peer, "prefix="), 0);
-    assert_int_equal(peer_heads_with(&w.peer, "delimiter="), 0);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "prefix="), 0);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "delimiter="), 0);
 }
 
 static void test_refused(void **state)
 {
     (void)state;
     static const struct peer_step steps[] = {
-        {PEER_ACCEPT, NULL, 0},
-        {PEER_HEAD, NULL, 0},
+        ACCEPT,
+        HEAD,
         {PEER_SEND,
          "HTTP/1.1 404 Not Found\r\nContent-Length: 78\r\n\r\n"
          "<Error><Code>NoSuchBucket</Code><Message>it is not here at all</Message></Error>",
          0},
-        {PEER_END, NULL, 0}};
+        END};
     open_world(steps, BYTES(""), BYTES("/"));
     assert_int_equal(next(), ERR_NO_BUCKET);
     assert_int_equal(listing_count(w.listing), 0);
@@ -196,18 +158,17 @@ static void test_refused(void **state)
 static void test_cancel(void **state)
 {
     (void)state;
-    static const struct peer_step steps[] = {
-        {PEER_ACCEPT, NULL, 0}, {PEER_HEAD, NULL, 0}, {PEER_QUIET, NULL, 0}, {PEER_END, NULL, 0}};
+    static const struct peer_step steps[] = {ACCEPT, HEAD, {PEER_QUIET, NULL, 0}, END};
     open_world(steps, BYTES(""), BYTES(""));
     listing_cancel(w.listing); /* harmless when no page is asked for */
     listing_next(w.listing, &w.op);
-    uint64_t until_ns = w.core.now_ns + 100 * NS_PER_MS;
-    while (w.core.now_ns < until_ns)
-        core_turn(&w.core, false);
+    uint64_t until_ns = w.wire.core.now_ns + 100 * NS_PER_MS;
+    while (w.wire.core.now_ns < until_ns)
+        core_turn(&w.wire.core, false);
     assert_true(w.op.out);
     listing_cancel(w.listing);
-    assert_int_equal(wait_op(), ERR_CANCELLED);
-    assert_true(w.core.now_ns < until_ns + NS_PER_S);
+    assert_int_equal(wire_wait(&w.wire, &w.op), ERR_CANCELLED);
+    assert_true(w.wire.core.now_ns < until_ns + NS_PER_S);
     assert_int_equal(listing_count(w.listing), 0);
     close_world();
 }
@@ -268,7 +229,7 @@ static void test_large_pages(void **state)
     /* more entries than were asked for */
     const struct peer_step bad[] = {ACCEPT, HEAD, replies[2], END};
     open_world(bad, BYTES(""), BYTES(""));
-    w.conf.attempts_max = 1;
+    w.wire.conf.attempts_max = 1;
     assert_int_equal(next(), ERR_XML_GARBAGE);
     assert_int_equal(listing_count(w.listing), 0);
     close_world();

@@ -1,65 +1,31 @@
 /* S3 calls against a scripted peer: signing, classes of answers, retries, bodies. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "s3/request.h"
-#include "tests/unit/peer.h"
+#include "tests/unit/wire.h"
 
 #define MS NS_PER_MS
 
 struct world {
-    struct core core;
-    struct peer peer;
-    struct conf conf;
+    struct wire wire;
     struct creds creds;
-    struct endpoint endpoint;
-    struct client client;
     struct request request;
     struct request_call call;
-    struct op op, end;
+    struct op op;
 };
-
-static void on_done(struct op *op)
-{
-    (void)op;
-}
-
-static enum err wait_for(struct world *w, struct op *op)
-{
-    while (op->out)
-        core_turn(&w->core, true);
-    return op->err;
-}
 
 static void open_world(struct world *w, const struct peer_step *steps)
 {
-    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
-    char url[64], why[TLS_WHY_BYTES];
-    int raw;
-    alarm(60);
     memset(w, 0, sizeof(*w));
-    peer_start(&w->peer, steps);
-    assert_int_equal(core_open(&w->core, &options, &raw), ERR_NONE);
-    conf_init(&w->conf);
-    w->conf.connections_max = 4;
-    w->conf.attempts_max = 3;
-    w->conf.reply_timeout_ns = w->conf.stall_timeout_ns = 2 * NS_PER_S;
+    wire_open(&w->wire, steps);
+    w->wire.conf.connections_max = 4;
+    w->wire.conf.attempts_max = 3;
+    w->wire.conf.reply_timeout_ns = w->wire.conf.stall_timeout_ns = 2 * NS_PER_S;
     snprintf(w->creds.access_key, sizeof(w->creds.access_key), "AKIDEXAMPLE");
     snprintf(w->creds.secret_key, sizeof(w->creds.secret_key), "verysecret");
     snprintf(w->creds.session_token, sizeof(w->creds.session_token), "token");
-    snprintf(url, sizeof(url), "http://127.0.0.1:%u", w->peer.port);
-    struct endpoint_options endpoint = {.url = url, .sign = true, .creds = &w->creds};
-    assert_int_equal(target_parse_endpoint(&w->endpoint, &endpoint, why), ERR_NONE);
-    assert_int_equal(client_open(&w->client, &w->core, &w->conf, &w->endpoint, NULL, why),
-                     ERR_NONE);
-    request_init(&w->request, &w->client);
-    request_init(&w->request, &w->client);
-    op_init(&w->op, on_done);
-    op_init(&w->end, on_done);
+    wire_connect(&w->wire, &w->creds);
+    request_init(&w->request, &w->wire.client);
+    op_init(&w->op, wire_on_done);
     w->call = (struct request_call){
         .kind = REQUEST_GET_OBJECT, .bucket = BYTES("bucket"), .key = BYTES("a key+%")};
 }
@@ -67,38 +33,23 @@ static void open_world(struct world *w, const struct peer_step *steps)
 static void close_world(struct world *w)
 {
     request_fini(&w->request);
-    client_close(&w->client, &w->end);
-    assert_int_equal(wait_for(w, &w->end), ERR_NONE);
-    assert_int_equal(w->client.door_count, 0);
-    peer_join(&w->peer);
-    core_close(&w->core);
+    wire_close(&w->wire);
+    assert_int_equal(w->wire.client.door_count, 0);
 }
 
 static enum err call(struct world *w)
 {
     request_start(&w->request, &w->call, &w->op);
-    return wait_for(w, &w->op);
+    return wire_wait(&w->wire, &w->op);
 }
 
 static void end_it(struct world *w)
 {
-    request_end(&w->request, &w->end);
-    assert_int_equal(wait_for(w, &w->end), ERR_NONE);
+    request_end(&w->request, &w->wire.end);
+    assert_int_equal(wire_wait(&w->wire, &w->wire.end), ERR_NONE);
 }
 
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: \"e\"\r\n\r\n"
-#define ACCEPT                                                                                     \
-    {                                                                                              \
-        PEER_ACCEPT, NULL, 0                                                                       \
-    }
-#define HEAD                                                                                       \
-    {                                                                                              \
-        PEER_HEAD, NULL, 0                                                                         \
-    }
-#define END                                                                                        \
-    {                                                                                              \
-        PEER_END, NULL, 0                                                                          \
-    }
 
 static void test_facts(void **state)
 {
@@ -140,16 +91,16 @@ static void test_facts(void **state)
     assert_int_equal(reply->last_modified_s, 1369353600);
     assert_string_equal(reply->request_id, "R1");
     request_read(&w.request, area, 4, &w.op);
-    assert_int_equal(wait_for(&w, &w.op), ERR_NONE);
+    assert_int_equal(wire_wait(&w.wire, &w.op), ERR_NONE);
     assert_int_equal(w.op.count, 4);
     assert_memory_equal(area, "body", 4);
     end_it(&w);
     w.call = (struct request_call){.kind = REQUEST_LIST_BUCKETS};
     assert_int_equal(call(&w), ERR_NONE);
-    assert_int_equal(client_counts(&w.client).opened, 1); /* the body was read whole */
-    assert_int_equal(meter_read(&w.client.requests), 2);
+    assert_int_equal(client_counts(&w.wire.client).opened, 1); /* the body was read whole */
+    assert_int_equal(meter_read(&w.wire.client.requests), 2);
     close_world(&w);
-    const struct peer *p = &w.peer;
+    const struct peer *p = &w.wire.peer;
     assert_int_equal(peer_heads_with(p, "GET /bucket/a%20key%2B%25?versionId=a%2Fb%20c&acl "), 1);
     assert_int_equal(peer_heads_with(p, "GET / HTTP/1.1\r\nhost: 127.0.0.1:"), 1);
     assert_int_equal(peer_heads_with(p, "\r\nauthorization: AWS4-HMAC-SHA256 "), 2);
@@ -273,7 +224,7 @@ static void test_answers(void **state)
         assert_int_equal(w.request.attempts, row->attempts);
         assert_int_equal(w.request.reply.status, row->status);
         assert_int_equal(strncmp(w.request.why, row->why, strlen(row->why)), 0);
-        assert_int_equal(meter_read(&w.client.retries), row->attempts - 1);
+        assert_int_equal(meter_read(&w.wire.client.retries), row->attempts - 1);
         end_it(&w); /* harmless */
         close_world(&w);
     }
@@ -288,12 +239,12 @@ static void test_stale(void **state)
     struct world w;
     (void)state;
     open_world(&w, steps);
-    w.conf.attempts_max = 1;
+    w.wire.conf.attempts_max = 1;
     w.call.kind = REQUEST_PUT_OBJECT;
     assert_int_equal(call(&w), ERR_NONE);
     assert_int_equal(call(&w), ERR_NONE);
     assert_int_equal(w.request.again.retry.attempts, 1);
-    assert_int_equal(client_counts(&w.client).opened, 2);
+    assert_int_equal(client_counts(&w.wire.client).opened, 2);
     close_world(&w);
 }
 
@@ -362,15 +313,15 @@ static void test_follows(void **state)
     for (int i = 1; i < 3; i++) {
         struct iovec next = {body + i * PIECE, PIECE};
         request_write(&w.request, &next, 1, &w.op);
-        assert_int_equal(wait_for(&w, &w.op), ERR_NONE);
+        assert_int_equal(wire_wait(&w.wire, &w.op), ERR_NONE);
     }
     request_reply(&w.request, &w.op);
-    assert_int_equal(wait_for(&w, &w.op), ERR_NONE);
+    assert_int_equal(wire_wait(&w.wire, &w.op), ERR_NONE);
     assert_int_equal(w.request.reply.status, 200);
     close_world(&w);
-    assert_int_equal(w.peer.body_bytes, 3 * PIECE);
-    assert_int_equal(w.peer.bad_bytes, 0);
-    assert_int_equal(peer_heads_with(&w.peer, "x-amz-content-sha256: UNSIGNED-PAYLOAD"), 1);
+    assert_int_equal(w.wire.peer.body_bytes, 3 * PIECE);
+    assert_int_equal(w.wire.peer.bad_bytes, 0);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "x-amz-content-sha256: UNSIGNED-PAYLOAD"), 1);
 }
 
 /* The server refuses in the midst of it, or the owner gives up. */
@@ -390,7 +341,7 @@ static void test_follows_not(void **state)
     w.call.body_follows = w.call.body_is_unsigned = true;
     assert_int_equal(call(&w), ERR_NONE);
     request_write(&w.request, &rest, 1, &w.op);
-    assert_int_equal(wait_for(&w, &w.op), ERR_DENIED);
+    assert_int_equal(wire_wait(&w.wire, &w.op), ERR_DENIED);
     end_it(&w);
     assert_int_equal(call(&w), ERR_NONE);
     end_it(&w);
@@ -407,19 +358,19 @@ static void test_cancel(void **state)
     request_cancel(&w.request); /* nothing is out */
     request_start(&w.request, &w.call, &w.op);
     request_cancel(&w.request); /* while dialing */
-    assert_int_equal(wait_for(&w, &w.op), ERR_CANCELLED);
+    assert_int_equal(wire_wait(&w.wire, &w.op), ERR_CANCELLED);
     request_start(&w.request, &w.call, &w.op);
     while (!w.request.backoff.op.out)
-        core_turn(&w.core, true);
+        core_turn(&w.wire.core, true);
     request_cancel(&w.request);
-    assert_int_equal(wait_for(&w, &w.op), ERR_CANCELLED);
-    assert_true(w.core.now_ns < w.request.backoff.at_ns);
+    assert_int_equal(wire_wait(&w.wire, &w.op), ERR_CANCELLED);
+    assert_true(w.wire.core.now_ns < w.request.backoff.at_ns);
     w.call.reply_body = true;
     request_start(&w.request, &w.call, &w.op);
     for (int i = 0; i < 20; i++)
-        core_turn(&w.core, false);
+        core_turn(&w.wire.core, false);
     request_cancel(&w.request);
-    assert_int_equal(wait_for(&w, &w.op), ERR_CANCELLED);
+    assert_int_equal(wire_wait(&w.wire, &w.op), ERR_CANCELLED);
     close_world(&w);
 }
 

@@ -1,21 +1,10 @@
 /* The parts that a server remembers, against a scripted peer: pages, gaps, a call that it lacks. */
 #include "s3/stored.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "tests/unit/peer.h"
+#include "tests/unit/wire.h"
 
 struct world {
-    struct core core;
-    struct peer peer;
-    struct conf conf;
-    struct endpoint endpoint;
-    struct client client;
+    struct wire wire;
     struct stored stored;
     struct multipart parts;
     struct op op;
@@ -23,54 +12,30 @@ struct world {
 
 static struct world w;
 
-static void on_done(struct op *op)
-{
-    (void)op;
-}
-
-static enum err wait_op(void)
-{
-    while (w.op.out)
-        core_turn(&w.core, true);
-    return w.op.err;
-}
-
 static void open_world(const struct peer_step *steps)
 {
-    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
-    char url[64], why[TLS_WHY_BYTES];
-    int raw;
-    alarm(60);
     memset(&w, 0, sizeof w);
-    peer_start(&w.peer, steps);
-    assert_int_equal(core_open(&w.core, &options, &raw), ERR_NONE);
-    conf_init(&w.conf);
-    w.conf.attempts_max = 1;
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", w.peer.port);
-    struct endpoint_options endpoint = {.url = url};
-    assert_int_equal(target_parse_endpoint(&w.endpoint, &endpoint, why), ERR_NONE);
-    assert_int_equal(client_open(&w.client, &w.core, &w.conf, &w.endpoint, NULL, why), ERR_NONE);
-    op_init(&w.op, on_done);
+    wire_open(&w.wire, steps);
+    w.wire.conf.attempts_max = 1;
+    wire_connect(&w.wire, NULL);
+    op_init(&w.op, wire_on_done);
     multipart_init(&w.parts);
-    stored_init(&w.stored, &w.core, &w.client);
+    stored_init(&w.stored, &w.wire.core, &w.wire.client);
 }
 
 static void close_world(void)
 {
     stored_fini(&w.stored);
     multipart_fini(&w.parts);
-    client_close(&w.client, &w.op);
-    assert_int_equal(wait_op(), ERR_NONE);
-    peer_join(&w.peer);
-    core_close(&w.core);
+    wire_close(&w.wire);
 }
 
 static enum err learn(void)
 {
     struct stored_object object = {
-        .client = &w.client, .bucket = BYTES("b"), .key = BYTES("k"), .kind = CHECKSUM_CRC32C};
+        .client = &w.wire.client, .bucket = BYTES("b"), .key = BYTES("k"), .kind = CHECKSUM_CRC32C};
     stored_learn(&w.stored, &object, &w.parts, &w.op);
-    return wait_op();
+    return wire_wait(&w.wire, &w.op);
 }
 
 static const char *reply_of(const char *parts, const char *more, char *area, size_t bytes)
@@ -92,18 +57,18 @@ static void pages_are_joined(void **state)
 {
     char first[4096], second[4096];
     struct peer_step steps[] = {
-        {PEER_ACCEPT, NULL, 0},
-        {PEER_HEAD, NULL, 0},
+        ACCEPT,
+        HEAD,
         {PEER_SEND,
          reply_of(PART("1", "10") PART("2", "10"),
                   "<IsTruncated>true</IsTruncated>"
                   "<NextPartNumberMarker>2</NextPartNumberMarker>",
                   first, sizeof first),
          0},
-        {PEER_HEAD, NULL, 0},
+        HEAD,
         /* the second part once more: it is not added twice */
         {PEER_SEND, reply_of(PART("2", "10") PART("3", "5"), "", second, sizeof second), 0},
-        {PEER_END, NULL, 0}};
+        END};
     (void)state;
     open_world(steps);
     assert_int_equal(learn(), ERR_NONE);
@@ -114,17 +79,17 @@ static void pages_are_joined(void **state)
     assert_false(stored_is_usable(&w.stored, 26, 3));
     assert_false(stored_is_usable(&w.stored, 25, 2));
     close_world(); /* the peer is joined: what it received can be looked at */
-    assert_non_null(strstr(w.peer.heads, "x-amz-part-number-marker: 2\r\n"));
+    assert_non_null(strstr(w.wire.peer.heads, "x-amz-part-number-marker: 2\r\n"));
 }
 
 static void gap_is_an_error(void **state)
 {
     char area[4096];
     struct peer_step steps[] = {
-        {PEER_ACCEPT, NULL, 0},
-        {PEER_HEAD, NULL, 0},
+        ACCEPT,
+        HEAD,
         {PEER_SEND, reply_of(PART("1", "10") PART("3", "10"), "", area, sizeof area), 0},
-        {PEER_END, NULL, 0}};
+        END};
     (void)state;
     open_world(steps);
     assert_int_equal(learn(), ERR_XML_GARBAGE);
@@ -135,13 +100,13 @@ static void part_without_a_checksum(void **state)
 {
     char area[4096];
     struct peer_step steps[] = {
-        {PEER_ACCEPT, NULL, 0},
-        {PEER_HEAD, NULL, 0},
+        ACCEPT,
+        HEAD,
         {PEER_SEND,
          reply_of(PART("1", "10") "<Part><PartNumber>2</PartNumber><Size>7</Size></Part>", "", area,
                   sizeof area),
          0},
-        {PEER_END, NULL, 0}};
+        END};
     (void)state;
     open_world(steps);
     assert_int_equal(learn(), ERR_NONE);
@@ -153,10 +118,10 @@ static void part_without_a_checksum(void **state)
 static void call_that_is_not_there(void **state)
 {
     struct peer_step steps[] = {
-        {PEER_ACCEPT, NULL, 0},
-        {PEER_HEAD, NULL, 0},
+        ACCEPT,
+        HEAD,
         {PEER_SEND, "HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\n\r\n", 0},
-        {PEER_END, NULL, 0}};
+        END};
     (void)state;
     open_world(steps);
     assert_int_equal(learn(), ERR_UNSUPPORTED);

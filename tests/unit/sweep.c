@@ -4,72 +4,40 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <time.h>
 
-#include <cmocka.h>
-
 #include "s3/stamp.h"
-#include "tests/unit/peer.h"
+#include "tests/unit/wire.h"
 
 #define OBJECTS_MAX 4
 
 struct world {
-    struct core core;
-    struct peer peer;
-    struct conf conf;
-    struct endpoint endpoint;
-    struct client client;
+    struct wire wire;
     struct sweep sweep;
     struct past_object objects[OBJECTS_MAX];
-    struct op ops[OBJECTS_MAX], end;
+    struct op ops[OBJECTS_MAX];
     char folder[64];
     int folder_fd;
 };
 
-static void on_done(struct op *op)
-{
-    (void)op;
-}
-
-static enum err wait_for(struct world *w, struct op *op)
-{
-    while (op->out)
-        core_turn(&w->core, true);
-    return op->err;
-}
-
 static void open_world(struct world *w, const struct peer_step *steps)
 {
-    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
-    char url[64], why[TLS_WHY_BYTES];
-    int raw;
-    alarm(60);
     memset(w, 0, sizeof *w);
-    peer_start(&w->peer, steps);
-    assert_int_equal(core_open(&w->core, &options, &raw), ERR_NONE);
-    conf_init(&w->conf);
-    w->conf.log.level_max = LOG_ERROR;
-    snprintf(url, sizeof url, "http://127.0.0.1:%u", w->peer.port);
-    struct endpoint_options endpoint = {.url = url};
-    assert_int_equal(target_parse_endpoint(&w->endpoint, &endpoint, why), ERR_NONE);
-    assert_int_equal(client_open(&w->client, &w->core, &w->conf, &w->endpoint, NULL, why),
-                     ERR_NONE);
+    wire_open(&w->wire, steps);
+    wire_connect(&w->wire, NULL);
     snprintf(w->folder, sizeof w->folder, "/tmp/argosy-sweep-XXXXXX");
     assert_non_null(mkdtemp(w->folder));
     w->folder_fd = open(w->folder, O_PATH | O_DIRECTORY);
-    struct sweep_place place = {.client = &w->client,
-                                .log = &w->conf.log,
+    struct sweep_place place = {.client = &w->wire.client,
+                                .log = &w->wire.conf.log,
                                 .bucket = "bkt",
                                 .folder_fd = w->folder_fd,
                                 .resolve = RESOLVE_BENEATH,
                                 .until_s = 2000};
-    sweep_init(&w->sweep, &w->core, &place);
-    op_init(&w->end, on_done);
+    sweep_init(&w->sweep, &w->wire.core, &place);
     for (int i = 0; i < OBJECTS_MAX; i++) {
-        op_init(&w->ops[i], on_done);
+        op_init(&w->ops[i], wire_on_done);
         snprintf(w->objects[i].row.key, sizeof w->objects[i].row.key, "key");
         w->objects[i].row.created_s = 1000;
     }
@@ -79,27 +47,12 @@ static void close_world(struct world *w)
 {
     char command[128];
     sweep_fini(&w->sweep);
-    client_close(&w->client, &w->end);
-    assert_int_equal(wait_for(w, &w->end), ERR_NONE);
-    peer_join(&w->peer);
-    core_close(&w->core);
+    wire_close(&w->wire);
     close(w->folder_fd);
     snprintf(command, sizeof command, "rm -rf %s", w->folder);
     assert_int_equal(system(command), 0);
 }
 
-#define ACCEPT                                                                                     \
-    {                                                                                              \
-        PEER_ACCEPT, NULL, 0                                                                       \
-    }
-#define HEAD                                                                                       \
-    {                                                                                              \
-        PEER_HEAD, NULL, 0                                                                         \
-    }
-#define END                                                                                        \
-    {                                                                                              \
-        PEER_END, NULL, 0                                                                          \
-    }
 #define GONE "HTTP/1.1 204 No Content\r\n\r\n"
 #define UNKNOWN                                                                                    \
     "HTTP/1.1 404 Not Found\r\nContent-Length: 40\r\n\r\n<Error><Code>NoSuchUpload</Code></Error>"
@@ -125,12 +78,12 @@ static void test_known_uploads(void **state)
         sweep_start(&w.sweep, &w.objects[i], &w.ops[i]);
         assert_true(w.objects[i].taken);
     }
-    assert_int_equal(wait_for(&w, &w.ops[0]), ERR_NONE);
-    assert_int_equal(wait_for(&w, &w.ops[1]), ERR_NONE);
-    assert_int_equal(wait_for(&w, &w.ops[2]), ERR_DENIED);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[0]), ERR_NONE);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[1]), ERR_NONE);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[2]), ERR_DENIED);
     assert_true(w.sweep.aborted == 1 && w.sweep.failed == 1 && w.sweep.removed == 0);
     close_world(&w); /* the peer is joined: what it received can be looked at */
-    assert_non_null(strstr(w.peer.heads, "DELETE /bkt/key?uploadId=id0 "));
+    assert_non_null(strstr(w.wire.peer.heads, "DELETE /bkt/key?uploadId=id0 "));
 }
 
 static void on_first_done(struct op *op)
@@ -152,8 +105,8 @@ static void test_one_behind_the_other(void **state)
     for (int i = 0; i < 2; i++)
         snprintf(w.objects[i].row.upload_id, sizeof w.objects[i].row.upload_id, "id%d", i);
     sweep_start(&w.sweep, &w.objects[0], &w.ops[0]);
-    assert_int_equal(wait_for(&w, &w.ops[0]), ERR_DENIED);
-    assert_int_equal(wait_for(&w, &w.ops[1]), ERR_NONE);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[0]), ERR_DENIED);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[1]), ERR_NONE);
     assert_true(w.sweep.aborted == 1 && w.sweep.failed == 1);
     close_world(&w);
 }
@@ -196,13 +149,13 @@ static void test_upload_without_id(void **state)
     (void)state;
     open_world(&w, steps);
     sweep_start(&w.sweep, &w.objects[0], &w.ops[0]);
-    assert_int_equal(wait_for(&w, &w.ops[0]), ERR_NONE);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[0]), ERR_NONE);
     assert_int_equal(w.sweep.aborted, 1);
     close_world(&w);
-    assert_non_null(strstr(w.peer.heads, "GET /bkt?uploads&prefix=key "));
-    assert_non_null(strstr(w.peer.heads, "DELETE /bkt/key?uploadId=at1500 "));
-    assert_null(strstr(w.peer.heads, "at900"));
-    assert_null(strstr(w.peer.heads, "at2100"));
+    assert_non_null(strstr(w.wire.peer.heads, "GET /bkt?uploads&prefix=key "));
+    assert_non_null(strstr(w.wire.peer.heads, "DELETE /bkt/key?uploadId=at1500 "));
+    assert_null(strstr(w.wire.peer.heads, "at900"));
+    assert_null(strstr(w.wire.peer.heads, "at2100"));
 }
 
 /* All of the key and the time but the one that stays; a page that had all is not asked for again.
@@ -227,11 +180,11 @@ static void test_twins(void **state)
     open_world(&w, steps);
     sweep_twins(&w.objects[0], "key", now - 2, spared);
     sweep_start(&w.sweep, &w.objects[0], &w.ops[0]);
-    assert_int_equal(wait_for(&w, &w.ops[0]), ERR_NONE);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[0]), ERR_NONE);
     assert_int_equal(w.sweep.aborted, 1);
     close_world(&w);
-    assert_non_null(strstr(w.peer.heads, other));
-    assert_null(strstr(w.peer.heads, spared));
+    assert_non_null(strstr(w.wire.peer.heads, other));
+    assert_null(strstr(w.wire.peer.heads, spared));
 }
 
 static void touch(const struct world *w, const char *name)
@@ -271,7 +224,7 @@ static void test_files(void **state)
         sweep_start(&w.sweep, &w.objects[i], &w.ops[i]);
     }
     for (int i = 0; i < 4; i++)
-        assert_int_equal(wait_for(&w, &w.ops[i]), i == 2 ? ERR_FILE_ESCAPES : ERR_NONE);
+        assert_int_equal(wire_wait(&w.wire, &w.ops[i]), i == 2 ? ERR_FILE_ESCAPES : ERR_NONE);
     assert_false(is_there(&w, ".argosy-1") || is_there(&w, "a/.argosy-2"));
     assert_true(is_there(&w, "a/mine"));
     assert_string_equal(w.objects[1].row.temp, temps[1]); /* the row may be written again */
@@ -291,10 +244,10 @@ static void test_cancel(void **state)
         sweep_start(&w.sweep, &w.objects[i], &w.ops[i]);
     }
     for (int i = 0; i < 20; i++)
-        core_turn(&w.core, false);
+        core_turn(&w.wire.core, false);
     sweep_cancel(&w.sweep);
-    assert_int_equal(wait_for(&w, &w.ops[0]), ERR_CANCELLED);
-    assert_int_equal(wait_for(&w, &w.ops[1]), ERR_CANCELLED);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[0]), ERR_CANCELLED);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[1]), ERR_CANCELLED);
     assert_int_equal(w.sweep.failed, 0);
     close_world(&w);
 }
