@@ -1,13 +1,11 @@
 #include "s3/upload.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "s3/cut.h"
 #include "s3/headers.h"
-#include "s3/xml_write.h"
 
 #define UPLOAD_STATES(S)                                                                           \
     S(OPEN)                                                                                        \
@@ -31,12 +29,9 @@
     S(SEALING)                                                                                     \
     S(COMPLETE)                                                                                    \
     S(COMPLETING)                                                                                  \
-    S(WEIGH)                                                                                       \
-    S(LOOK)                                                                                        \
-    S(LOOKING)                                                                                     \
-    S(LOOKED)                                                                                      \
-    S(PAUSING)                                                                                     \
-    S(RESTART) S(RESTARTING) S(JUDGE) S(LEAVE) S(DRAINING) S(ABORT) S(ABORTING) S(END)
+    S(COMPLETED)                                                                                   \
+    S(RESTART)                                                                                     \
+    S(RESTARTING) S(LEAVE) S(DRAINING) S(ABORT) S(ABORTING) S(END)
 
 enum upload_state {
 #define STATE(name) UPLOAD_##name,
@@ -58,22 +53,12 @@ static struct upload *upload_of(struct machine *machine)
     return container_of(machine, struct upload, machine);
 }
 
-/* What three states deal with by themselves: a completion in doubt, no object where one was looked
- * for, and an earlier run's upload that cannot be listed. */
-static bool upload_deals_with(struct upload *upload, const struct op *op)
+/* That an earlier run's upload cannot be listed is dealt with by itself. */
+static bool upload_deals_with(const struct upload *upload, const struct op *op)
 {
-    enum policy_act act = upload->request.again.act;
     if (!op->err || op->err == ERR_CANCELLED) return false;
-    if (upload->machine.state == UPLOAD_LOOKING) return op->err == ERR_NO_KEY;
-    if (upload->machine.state == UPLOAD_LISTING && upload->keep.past)
-        return err_class(op->err) == ERR_CLASS_OBJECT;
-    if (upload->machine.state != UPLOAD_COMPLETING) return false;
-    if (act != POLICY_RECONCILE && act != POLICY_RELIST) return false;
-    request_describe_failure(&upload->request, &upload->doubt);
-    snprintf(upload->doubt_why, sizeof upload->doubt_why, "%s", upload->request.why);
-    upload->doubt.why = upload->doubt_why;
-    upload->doubt.region = "";
-    return true;
+    return upload->machine.state == UPLOAD_LISTING && upload->keep.past &&
+           err_class(op->err) == ERR_CLASS_OBJECT;
 }
 
 static void upload_on_step(struct op *op)
@@ -94,9 +79,9 @@ static void upload_on_kept(struct op *op)
     machine_settle_quietly(&upload->machine);
 }
 
-static void upload_on_pause(struct op *op)
+static void upload_on_completed(struct op *op)
 {
-    struct upload *upload = container_of(op, struct upload, pause.op);
+    struct upload *upload = container_of(op, struct upload, completed);
     machine_settle(&upload->machine, op);
 }
 
@@ -109,11 +94,11 @@ void upload_init(struct upload *upload, struct station *station, uint32_t index)
     upload->index = index;
     op_init(&upload->step, upload_on_step);
     op_init(&upload->kept, upload_on_kept);
-    timer_init(&upload->pause, upload_on_pause);
+    op_init(&upload->completed, upload_on_completed);
+    completion_init(&upload->completion, station, &upload->request);
     source_init(&upload->source, station->core);
     request_init(&upload->request, &station->clients[0]);
     xml_created_init(&upload->created);
-    xml_result_init(&upload->completed);
     xml_parts_init(&upload->listed, upload_on_part, NULL);
 }
 
@@ -121,7 +106,7 @@ void upload_fini(struct upload *upload)
 {
     CHECK(!machine_is_running(&upload->machine));
     xml_fini(&upload->created.xml);
-    xml_fini(&upload->completed.xml);
+    completion_fini(&upload->completion);
     xml_fini(&upload->listed.xml);
     request_fini(&upload->request);
 }
@@ -133,14 +118,12 @@ static void upload_begin(struct upload *upload, struct work *object, struct op *
     upload->created_owner = upload->created_op = created;
     upload->object = object;
     upload->upload_id[0] = '\0';
-    upload->body = NULL;
     upload->out_count = upload->attempts = 0;
     upload->restarts = upload->lists = 0;
     upload->moving = upload->doubtful = upload->lost = upload->restarting = upload->asked = false;
-    upload->altered = false;
     keep_init(&upload->keep, upload->station);
     upload->all_confirmed = true;
-    again_init(&upload->again, &upload->station->clients[object->endpoint]);
+    completion_begin(&upload->completion, object, &upload->parts);
     multipart_init(&upload->parts);
     request_init(&upload->request, &upload->station->clients[object->endpoint]);
     machine_start(&upload->machine, &upload_kind, upload->station->core, op);
@@ -444,25 +427,8 @@ void upload_cancel(struct upload *upload)
     if (!machine_is_running(&upload->machine)) return;
     machine_fail(&upload->machine, ERR_CANCELLED, 0);
     if (upload->machine.state < UPLOAD_LEAVE) request_cancel(&upload->request);
-    timer_cancel(&upload->station->core->timers, &upload->pause);
+    completion_cancel(&upload->completion);
     upload_end_moving(upload);
-}
-
-/* --- the whole's checksum --- */
-
-static void upload_sum(struct upload *upload, bool tell)
-{
-    enum checksum_kind kind = upload->station->conf->checksum;
-    struct work_result *result = &upload->object->result;
-    struct checksum_value *whole = &result->checksum;
-    uint32_t part_count;
-    multipart_combine(&upload->parts, kind, whole, &part_count);
-    result->part_count = part_count;
-    result->part_bytes = multipart_equal_bytes(&upload->parts);
-    checksum_format(whole, part_count, upload->checksum_text);
-    if (!tell) return;
-    upload_header(upload, headers_checksum(kind), upload->checksum_text);
-    upload_header(upload, "x-amz-checksum-type", part_count ? "COMPOSITE" : "FULL_OBJECT");
 }
 
 /* --- which parts are there? --- */
@@ -518,6 +484,16 @@ static enum err upload_on_part(struct xml_parts *parts, const struct xml_part *p
     return ERR_NONE;
 }
 
+static void upload_complete_from(struct upload *upload, completion_fn *start)
+{
+    struct completion_facts facts = {.upload_id = upload->upload_id,
+                                     .mtime = upload->mtime_text,
+                                     .created_s = upload->created_s,
+                                     .confirmed = upload->all_confirmed};
+    machine_begin(&upload->machine);
+    start(&upload->completion, &facts, &upload->completed);
+}
+
 /* An earlier run's upload is gone, perhaps since it was completed; or we may not list it. */
 static uint32_t upload_unlisted(struct upload *upload)
 {
@@ -526,11 +502,8 @@ static uint32_t upload_unlisted(struct upload *upload)
     if (upload->step_err != ERR_NO_UPLOAD) keep_forsake(&upload->keep);
     upload->keep.past = NULL;
     if (upload->step_err != ERR_NO_UPLOAD || !whole) return UPLOAD_RESTART;
-    upload->doubt = (struct again_failure){
-        .what = {.err = ERR_NO_UPLOAD, .phase = POLICY_ANSWER}, .why = "", .region = ""};
-    upload->doubt_why[0] = '\0';
-    upload_sum(upload, false);
-    return UPLOAD_LOOK;
+    upload_complete_from(upload, completion_look);
+    return UPLOAD_COMPLETING;
 }
 
 static uint32_t upload_listed(struct machine *machine)
@@ -567,122 +540,58 @@ static uint32_t upload_seal(struct machine *machine)
     return UPLOAD_SEALING;
 }
 
-/* A server that did not take the parts' checksums may call a list that names them malformed, as
- * Swift does. */
 static uint32_t upload_complete(struct machine *machine)
 {
-    struct upload *upload = upload_of(machine);
-    enum checksum_kind kind = upload->station->conf->checksum;
-    enum checksum_kind listed = upload->all_confirmed ? kind : CHECKSUM_NONE;
-    uint64_t bytes_max = xml_write_complete_bytes(&upload->parts, listed);
-    struct writer w;
-    upload->body = malloc(bytes_max);
-    if (!upload->body) {
-        machine_fail(machine, ERR_NO_MEMORY, 0);
-        return UPLOAD_LEAVE;
-    }
-    writer_init(&w, upload->body, bytes_max);
-    xml_write_complete(&w, &upload->parts, listed);
-    CHECK(!w.overflow);
-    upload_call(upload, REQUEST_COMPLETE_UPLOAD);
-    upload->call.xml = &upload->completed.xml;
-    upload->body_iovec = (struct iovec){upload->body, w.count};
-    upload->call.body = &upload->body_iovec;
-    upload->call.body_count = 1;
-    upload->call.body_bytes = w.count;
-    if (kind != CHECKSUM_NONE) upload_sum(upload, listed != CHECKSUM_NONE);
-    upload_request(upload);
+    upload_complete_from(upload_of(machine), completion_ask);
     return UPLOAD_COMPLETING;
 }
 
-/* --- an answer that got lost --- */
+static uint32_t upload_fail(struct upload *upload, enum err err, const char *why)
+{
+    work_fail(upload->object, err, 0, why);
+    machine_fail(&upload->machine, err, 0);
+    return UPLOAD_LEAVE;
+}
 
-static uint32_t upload_weigh(struct machine *machine)
+static uint32_t upload_is_done(struct upload *upload)
+{
+    struct work_result *result = &upload->object->result;
+    result->confirmed = upload->completion.confirmed;
+    result->moved_bytes = upload->object->bytes;
+    if (!upload->pipe) result->mtime_ns = upload->object->identity.mtime_ns;
+    upload->upload_id[0] = '\0'; /* it is an object now: nothing to abort */
+    return UPLOAD_LEAVE;
+}
+
+static uint32_t upload_completed(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
-    free(upload->body);
-    upload->body = NULL;
-    if (!upload->lost) return UPLOAD_JUDGE;
-    upload->lost = false;
-    if (upload->doubt.what.err != ERR_PART) return UPLOAD_LOOK;
-    if (upload->lists++ < UPLOAD_LISTS_MAX) {
+    const struct completion *completion = &upload->completion;
+    switch (completion->verdict) {
+    case COMPLETION_DONE: return upload_is_done(upload);
+    case COMPLETION_PARTS:
+        if (upload->lists++ >= UPLOAD_LISTS_MAX)
+            return upload_fail(upload, ERR_PART, completion->doubt_why);
         upload->doubtful = true;
         return UPLOAD_MOVED;
+    case COMPLETION_LOST:
+        if (upload_may_restart(upload)) return UPLOAD_RESTART;
+        return upload_fail(upload, ERR_NO_UPLOAD, completion->doubt_why);
+    case COMPLETION_ALTERED: break;
     }
-    work_fail(upload->object, ERR_PART, 0, upload->doubt_why);
-    machine_fail(machine, ERR_PART, 0);
-    return UPLOAD_LEAVE;
-}
-
-static uint32_t upload_look(struct machine *machine)
-{
-    struct upload *upload = upload_of(machine);
-    (void)machine;
-    upload_call(upload, REQUEST_HEAD_OBJECT);
-    upload->call.query_count = 0;
-    upload_header(upload, "x-amz-checksum-mode", "ENABLED");
-    upload_request(upload);
-    return UPLOAD_LOOKING;
-}
-
-/* Not there: once more, later; or, if the upload is gone as well, from the beginning. */
-static uint32_t upload_complete_again(struct upload *upload)
-{
-    struct machine *machine = &upload->machine;
-    struct again_failure *doubt = &upload->doubt;
-    enum err err = doubt->what.err;
-    uint64_t delay_ns = 0;
-    if (err == ERR_NO_UPLOAD && upload_may_restart(upload)) return UPLOAD_RESTART;
-    doubt->what.call = POLICY_ANY; /* the doubt is settled */
-    if (err == ERR_NO_UPLOAD || !again_may(&upload->again, doubt, &delay_ns)) {
-        work_fail(upload->object, err, 0, upload->doubt_why);
-        machine_fail(machine, err, 0);
-        return UPLOAD_LEAVE;
-    }
-    machine_begin(machine);
-    timer_start(&machine->core->timers, &upload->pause, machine->core->now_ns + delay_ns);
-    return UPLOAD_PAUSING;
-}
-
-/* The upload is used up, and made something else. */
-static uint32_t upload_begin_anew(struct upload *upload)
-{
     if (upload_may_restart(upload)) return UPLOAD_RESTART;
-    upload->upload_id[0] = '\0';
-    work_fail(upload->object, ERR_CHECKSUM_OBJECT, 0, "");
-    machine_fail(&upload->machine, ERR_CHECKSUM_OBJECT, 0);
-    return UPLOAD_LEAVE;
-}
-
-static uint32_t upload_looked(struct machine *machine)
-{
-    struct upload *upload = upload_of(machine);
-    const struct request_reply *reply = &upload->request.reply;
-    bool sure = false;
-    struct reconcile expected = {.parts = &upload->parts,
-                                 .kind = upload->station->conf->checksum,
-                                 .checksum = upload->checksum_text,
-                                 .mtime = upload->mtime_text,
-                                 .created_s = upload->created_s};
-    (void)machine;
-    bool ours = !upload->lost && reconcile_is_ours(&expected, reply, &sure);
-    upload->lost = false;
-    if (upload->altered && !(ours && sure)) return upload_begin_anew(upload);
-    if (!ours) return upload_complete_again(upload);
-    upload->altered = false;
-    if (!sure) upload->all_confirmed = false;
-    memset(&upload->completed.checksums, 0, sizeof upload->completed.checksums);
-    snprintf(upload->completed.etag, sizeof upload->completed.etag, "%s", reply->etag);
-    return UPLOAD_JUDGE;
+    upload->upload_id[0] = '\0'; /* it is used up, and made something else */
+    return upload_fail(upload, ERR_CHECKSUM_OBJECT, "");
 }
 
 static uint32_t upload_restart(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
-    const char *why = upload->altered ? "the server made something else of the upload"
-                                      : "the server lost the upload";
+    bool altered = upload->completion.verdict == COMPLETION_ALTERED;
+    const char *why =
+        altered ? "the server made something else of the upload" : "the server lost the upload";
     upload->restarts++;
-    upload->restarting = upload->doubtful = upload->altered = false;
+    upload->restarting = upload->doubtful = false;
     upload->all_confirmed = true;
     upload->upload_id[0] = '\0';
     keep_drop(&upload->keep);
@@ -693,24 +602,6 @@ static uint32_t upload_restart(struct machine *machine)
     machine_begin(machine);
     source_close(&upload->source, &upload->step);
     return UPLOAD_RESTARTING;
-}
-
-static uint32_t upload_judge(struct machine *machine)
-{
-    struct upload *upload = upload_of(machine);
-    struct work_result *result = &upload->object->result;
-    enum checksum_kind kind = upload->station->conf->checksum;
-    const char *echoed = upload->completed.checksums.text[kind];
-    upload->altered =
-        kind != CHECKSUM_NONE && echoed[0] && strcmp(echoed, upload->checksum_text) != 0;
-    if (upload->altered) return UPLOAD_LOOK; /* is it the object, or only the answer? */
-    result->confirmed = upload->all_confirmed;
-    result->moved_bytes = upload->object->bytes;
-    if (!upload->pipe) result->mtime_ns = upload->object->identity.mtime_ns;
-    snprintf(result->version, sizeof result->version, "%s", upload->request.reply.version);
-    snprintf(result->etag, sizeof result->etag, "%s", upload->completed.etag);
-    upload->upload_id[0] = '\0'; /* it is an object now: nothing to abort */
-    return UPLOAD_LEAVE;
 }
 
 static uint32_t upload_leave(struct machine *machine)
@@ -730,8 +621,6 @@ static uint32_t upload_leave(struct machine *machine)
 static uint32_t upload_abort(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
-    free(upload->body);
-    upload->body = NULL;
     upload->parked = machine->err && keep_parks(&upload->keep, machine->err);
     upload->step_err = ERR_NONE;
     if (upload->upload_id[0] && !upload->parked) {
@@ -770,23 +659,35 @@ static uint32_t upload_end(struct machine *machine)
 }
 
 static const struct machine_row upload_rows[UPLOAD_STATE_COUNT] = {
-    [UPLOAD_OPEN] = {upload_open, 0},           [UPLOAD_OPENING] = {NULL, UPLOAD_PREPARE},
-    [UPLOAD_PREPARE] = {upload_prepare, 0},     [UPLOAD_CLEARING] = {NULL, UPLOAD_CLEARED},
-    [UPLOAD_CLEARED] = {upload_cleared, 0},     [UPLOAD_INTEND] = {upload_intend, 0},
-    [UPLOAD_INTENDING] = {NULL, UPLOAD_CREATE}, [UPLOAD_CREATE] = {upload_create, 0},
-    [UPLOAD_CREATING] = {NULL, UPLOAD_TIDY},    [UPLOAD_TIDY] = {upload_tidy, 0},
-    [UPLOAD_TIDYING] = {NULL, UPLOAD_MOVE},     [UPLOAD_MOVE] = {upload_move, 0},
-    [UPLOAD_MOVING] = {NULL, UPLOAD_MOVED},     [UPLOAD_MOVED] = {upload_moved, 0},
-    [UPLOAD_LIST] = {upload_list, 0},           [UPLOAD_LISTING] = {NULL, UPLOAD_LISTED},
-    [UPLOAD_LISTED] = {upload_listed, 0},       [UPLOAD_SEAL] = {upload_seal, 0},
-    [UPLOAD_SEALING] = {NULL, UPLOAD_COMPLETE}, [UPLOAD_COMPLETE] = {upload_complete, 0},
-    [UPLOAD_COMPLETING] = {NULL, UPLOAD_WEIGH}, [UPLOAD_WEIGH] = {upload_weigh, 0},
-    [UPLOAD_LOOK] = {upload_look, 0},           [UPLOAD_LOOKING] = {NULL, UPLOAD_LOOKED},
-    [UPLOAD_LOOKED] = {upload_looked, 0},       [UPLOAD_PAUSING] = {NULL, UPLOAD_COMPLETE},
-    [UPLOAD_RESTART] = {upload_restart, 0},     [UPLOAD_RESTARTING] = {NULL, UPLOAD_OPEN},
-    [UPLOAD_JUDGE] = {upload_judge, 0},         [UPLOAD_LEAVE] = {upload_leave, 0},
-    [UPLOAD_DRAINING] = {NULL, UPLOAD_ABORT},   [UPLOAD_ABORT] = {upload_abort, 0},
-    [UPLOAD_ABORTING] = {NULL, UPLOAD_END},     [UPLOAD_END] = {upload_end, 0},
+    [UPLOAD_OPEN] = {upload_open, 0},
+    [UPLOAD_OPENING] = {NULL, UPLOAD_PREPARE},
+    [UPLOAD_PREPARE] = {upload_prepare, 0},
+    [UPLOAD_CLEARING] = {NULL, UPLOAD_CLEARED},
+    [UPLOAD_CLEARED] = {upload_cleared, 0},
+    [UPLOAD_INTEND] = {upload_intend, 0},
+    [UPLOAD_INTENDING] = {NULL, UPLOAD_CREATE},
+    [UPLOAD_CREATE] = {upload_create, 0},
+    [UPLOAD_CREATING] = {NULL, UPLOAD_TIDY},
+    [UPLOAD_TIDY] = {upload_tidy, 0},
+    [UPLOAD_TIDYING] = {NULL, UPLOAD_MOVE},
+    [UPLOAD_MOVE] = {upload_move, 0},
+    [UPLOAD_MOVING] = {NULL, UPLOAD_MOVED},
+    [UPLOAD_MOVED] = {upload_moved, 0},
+    [UPLOAD_LIST] = {upload_list, 0},
+    [UPLOAD_LISTING] = {NULL, UPLOAD_LISTED},
+    [UPLOAD_LISTED] = {upload_listed, 0},
+    [UPLOAD_SEAL] = {upload_seal, 0},
+    [UPLOAD_SEALING] = {NULL, UPLOAD_COMPLETE},
+    [UPLOAD_COMPLETE] = {upload_complete, 0},
+    [UPLOAD_COMPLETING] = {NULL, UPLOAD_COMPLETED},
+    [UPLOAD_COMPLETED] = {upload_completed, 0},
+    [UPLOAD_RESTART] = {upload_restart, 0},
+    [UPLOAD_RESTARTING] = {NULL, UPLOAD_OPEN},
+    [UPLOAD_LEAVE] = {upload_leave, 0},
+    [UPLOAD_DRAINING] = {NULL, UPLOAD_ABORT},
+    [UPLOAD_ABORT] = {upload_abort, 0},
+    [UPLOAD_ABORTING] = {NULL, UPLOAD_END},
+    [UPLOAD_END] = {upload_end, 0},
 };
 
 static const struct machine_kind upload_kind = {

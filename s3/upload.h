@@ -3,10 +3,10 @@
  *
  *     PREPARE ─► INTEND ─► CREATE (─► TIDY) ─► MOVE ─► MOVING ─► SEAL ─► COMPLETE ─► LEAVE ─►
  *     (ABORT) ─► done
- *        ▲ │                           ▲        │                ▲      │ its answer got lost
- *        │ │ no such upload            │ others  ▼      not there │      ▼
- *        └─┼───────────────────────────┴────── LIST ◄────────────┴──── LOOK ─► LEAVE: it was done
- *          └ an earlier run's ──────────────────▲
+ *        ▲ │                          ▲        │ ▲        ▲         │
+ *        │ │ no such upload           │ others ▼ │        │         │ the parts are in doubt
+ *        └─┼──────────────────────────┴────── LIST ───────┴─────────┘
+ *          └ an earlier run's ────────────────▲
  *
  * (Each of the verbs that has something out is followed by its verb-ing.)
  *
@@ -19,12 +19,10 @@
  * Where an answer to the creation got lost, and it was asked for again, the other upload that the
  * server may have made is looked for and aborted (TIDY), before any part is sent.
  *
- * A completion that may have happened is not asked for again blindly: HEAD says whether the object
- * is ours (s3/reconcile). So it does where the answer tells another checksum than the parts make;
- * an object that has another one is begun anew. Where two copies of a part may have arrived, and
- * where the server does not accept the parts, ListParts comes first: a part with other bytes is
- * sent again. An upload that the server does not know any more is begun anew, UPLOAD_RESTARTS_MAX
- * times.
+ * Whether a completion made the object is for s3/completion to say; an object that is something
+ * else is begun anew. Where two copies of a part may have arrived, and where the server does not
+ * accept the parts, ListParts comes first: a part with other bytes is sent again. An upload that
+ * the server does not know any more is begun anew, UPLOAD_RESTARTS_MAX times.
  *
  * It runs on one core, holds no bufs, and is pulled: whoever has room for work asks upload_next()
  * for a part, lends it to any core, and hands it back to upload_on_work(). Every part is pinned to
@@ -36,9 +34,9 @@
 #define S3_UPLOAD_H
 
 #include "core/machine.h"
+#include "s3/completion.h"
 #include "s3/keep.h"
 #include "s3/multipart.h"
-#include "s3/reconcile.h"
 #include "s3/request.h"
 #include "s3/source.h"
 #include "s3/station.h"
@@ -61,26 +59,19 @@ struct upload {
     struct request request;
     struct request_call call;
     struct xml_created created;
-    struct xml_result completed;
     struct xml_parts listed;
-    struct op step;
+    struct completion completion;
+    struct op step, completed;
     struct op *created_op, *created_owner; /* the owner NULL: told already */
     bool pipe;
     char upload_id[UPLOAD_ID_BYTES_MAX + 1];
-    char checksum_text[CHECKSUM_TEXT_BYTES], mtime_text[32];
-    char *body; /* of CompleteMultipartUpload, while it is out */
-    struct iovec body_iovec;
+    char mtime_text[32], part_marker[16];
     uint32_t out_count, attempts;
-    int64_t created_s;  /* by the server's clock */
-    struct again again; /* of completing */
-    struct timer pause;
-    struct again_failure doubt; /* why the completion is in doubt */
-    char doubt_why[REQUEST_WHY_BYTES], part_marker[16];
+    int64_t created_s;                      /* by the server's clock */
     uint32_t restarts, lists, listed_count; /* the last: parts seen in this listing */
     bool moving, all_confirmed, server_sums, doubtful, lost, restarting;
     struct past_object twin; /* what a doubtful creation may have left */
     int64_t asked_s;         /* for an upload, by our clock */
-    bool altered;            /* another checksum was told than that of what was sent */
     bool asked;              /* for an upload: the server may have made one */
     bool parked;             /* it stays on the server, for a later run */
     enum err step_err;       /* of the last step */
