@@ -29,18 +29,29 @@ static const char *const journal_db_steps[JOURNAL_DB_VERSION] = {
     " PRIMARY KEY(job, object, number)) WITHOUT ROWID;"
     "CREATE TABLE done(id INTEGER PRIMARY KEY, job INT NOT NULL, marks BLOB NOT NULL);"
     "CREATE INDEX done_of_job ON done(job);",
+    /* What was read out of the text of a job's options has columns. A number ends where CAST finds
+     * no digit. */
+    "ALTER TABLE job ADD COLUMN recursive INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE job ADD COLUMN fsync INT NOT NULL DEFAULT 0;"
+    "ALTER TABLE job ADD COLUMN spread INT NOT NULL DEFAULT 0;"
+    "UPDATE job SET recursive=instr(options, 'recursive=1') > 0;"
+    "UPDATE job SET fsync=CAST(substr(options, instr(options, ' fsync=') + 7) AS INT)"
+    " WHERE instr(options, ' fsync=') > 0;"
+    "UPDATE job SET spread=CAST(substr(options, instr(options, ' spread=') + 8) AS INT)"
+    " WHERE instr(options, ' spread=') > 0;",
 };
 
 #define JOURNAL_DB_JOB                                                                             \
     "SELECT id, tag, created, updated, lease, host, boot, pid, started, state, done, failed,"      \
-    " remaining, direction, source, target, endpoint, bucket, prefix, options, arguments FROM "    \
-    "job "
+    " remaining, direction, source, target, endpoint, bucket, prefix, options, arguments,"         \
+    " recursive, fsync, spread FROM job "
 
 #define JOURNAL_DB_STATEMENTS(S)                                                                   \
     S(INSERT_JOB, "INSERT INTO job(tag, created, updated, lease, token, host, boot, pid, started," \
                   " state, done, failed, remaining, direction, source, target, endpoint, bucket,"  \
-                  " prefix, options, arguments) VALUES(?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 0,"  \
-                  " 0, 0, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)")                                 \
+                  " prefix, options, arguments, recursive, fsync, spread) VALUES(?1, ?2, ?2, ?3,"  \
+                  " ?4, ?5, ?6, ?7, ?8, 1, 0, 0, 0, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"   \
+                  " ?18, ?19)")                                                                    \
     S(CLAIM,                                                                                       \
       "UPDATE job SET updated=?2, lease=?3, token=?4, host=?5, boot=?6, pid=?7, started=?8,"       \
       " state=1 WHERE id=?1")                                                                      \
@@ -175,6 +186,9 @@ static void journal_db_read_job(struct database *file, struct journal_job *job)
     job->failed = database_get_word(file);
     job->left = database_get_word(file);
     journal_db_read_command(file, job);
+    job->recursive = database_get(file, 0, 1) != 0;
+    job->fsync = (uint32_t)database_get(file, 0, UINT32_MAX);
+    job->spread = (uint32_t)database_get(file, 0, UINT32_MAX);
     database_leave(file);
 }
 
@@ -290,6 +304,9 @@ static void journal_db_insert(struct journal_db *db, const struct journal_job *a
     journal_db_put_owner(db, &job->owner);
     journal_db_put_command(db, job);
     database_put_bytes(db->file, job->arguments, job->arguments_bytes);
+    database_put(db->file, job->recursive);
+    database_put(db->file, job->fsync);
+    database_put(db->file, job->spread);
     database_run(db->file);
     job->id = db->job = database_inserted(db->file);
 }

@@ -16,7 +16,7 @@
 #include "core/err.h"
 #include "s3/journal_record.h"
 
-#define JOURNAL_DB_VERSION   1
+#define JOURNAL_DB_VERSION   2
 #define JOURNAL_DB_WHY_BYTES 512u
 #define JOURNAL_DB_LEASE_S   60               /* three missed renewals */
 #define JOURNAL_DB_DONE_S    (30 * 24 * 3600) /* for a look at what was done lately */

@@ -39,7 +39,11 @@ struct journal_job {
     char source[PATH_BYTES_MAX], target[PATH_BYTES_MAX]; /* absolute path, or s3:// */
     char endpoint[JOURNAL_URL_BYTES];
     char bucket[BUCKET_NAME_BYTES_MAX + 1], prefix[KEY_BYTES_MAX + 1];
-    char options[JOURNAL_OPTIONS_BYTES]; /* those that decide what is moved, and as what */
+    char
+        options[JOURNAL_OPTIONS_BYTES]; /* those that decide what is moved, and as what: compared */
+    /* Not part of the identity: what a later command must know of these options. */
+    bool recursive;
+    uint32_t fsync, spread; /* enum conf_fsync; 0: keys are not spread */
     /* not part of the identity: the command line's options, to be used again; each ends with a 0 */
     char arguments[JOURNAL_ARGUMENTS_BYTES];
     uint32_t arguments_bytes;

@@ -102,8 +102,7 @@ static void clean_named(struct journal_db *db, const struct journal_job *job,
     if (clean_is_shared(db, job)) return;
     if (clean_open_folder(job, &folder_fd, why)) return; /* then there are none */
     snprintf(prefix, sizeof prefix, SWEEP_TEMP_MARK "%016" PRIx64 "-", job->tag);
-    counts->removed +=
-        place_remove_named(folder_fd, prefix, strstr(job->options, "recursive=1") != NULL);
+    counts->removed += place_remove_named(folder_fd, prefix, job->recursive);
     place_close(folder_fd);
 }
 

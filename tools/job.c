@@ -110,13 +110,16 @@ static void job_describe(struct journal_job *row, const struct settings *setting
     snprintf(row->bucket, sizeof row->bucket, "%s", remote->uri.bucket);
     snprintf(row->prefix, sizeof row->prefix, "%s", remote->uri.key);
     job_write_options(row, conf);
+    row->recursive = conf->recursive;
+    row->fsync = conf->fsync;
+    row->spread = conf->spread;
     job_write_arguments(row, settings, endpoint);
 }
 
 /* --- claiming --- */
 
 /* Only uploads last by themselves: files that were written but not synced may be gone, or empty,
- * after the machine was started anew (s3/conf.h, CONF_FSYNC_ALL is 2). */
+ * after the machine was started anew. */
 static void job_fill_keep(struct job *job, bool is_new)
 {
     const struct journal_job *row = &job->row;
@@ -124,7 +127,7 @@ static void job_fill_keep(struct job *job, bool is_new)
     job->keep.tag = row->tag;
     job->keep.is_new = is_new;
     job->keep.until_s = row->updated_s + JOURNAL_DB_LEASE_S;
-    job->keep.trust_marks = row->direction == JOURNAL_UPLOAD || strstr(row->options, " fsync=2 ") ||
+    job->keep.trust_marks = row->direction == JOURNAL_UPLOAD || row->fsync == CONF_FSYNC_ALL ||
                             owner_is_of_this_boot(&row->owner);
 }
 
@@ -192,25 +195,18 @@ static enum err job_claim(struct job *job, const struct settings *settings, cons
     return ERR_NONE;
 }
 
-static uint32_t job_spread(const struct journal_job *row)
-{
-    const char *text = strstr(row->options, " spread=");
-    return text ? (uint32_t)strtoul(text + strlen(" spread="), NULL, 10) : 0;
-}
-
 static enum err job_check_taken(struct job *job, const struct conf *conf,
                                 char why[SETTINGS_WHY_BYTES])
 {
     struct journal_job now;
-    uint32_t spread = job_spread(&job->row);
     job_name_endpoint(&now, &conf->endpoints[0]);
     if (strcmp(now.endpoint, job->row.endpoint) != 0)
         snprintf(why, SETTINGS_WHY_BYTES, "job %lld is at %.200s, not %.200s",
                  (long long)job->row.id, job->row.endpoint, now.endpoint);
-    else if (spread != conf->spread)
+    else if (job->row.spread != conf->spread)
         snprintf(why, SETTINGS_WHY_BYTES,
                  "job %lld spreads its keys over %u prefixes, not over %u: that cannot be changed",
-                 (long long)job->row.id, spread, conf->spread);
+                 (long long)job->row.id, job->row.spread, conf->spread);
     else
         return ERR_NONE;
     return ERR_USAGE;
