@@ -252,8 +252,11 @@ static void plan_on_failure(struct plan *plan, const struct work *work)
 {
     const struct work_result *result = &work->result;
     char text[sizeof plan->why];
+    if (result->err == ERR_CANCELLED && plan->err) { /* it was stopped with the run */
+        meter_add(&plan->meters.unfinished, 1);
+        return;
+    }
     meter_add(&plan->meters.failed, 1);
-    if (result->err == ERR_CANCELLED && plan->err) return;
     plan_sentence(plan, work, text, sizeof text);
     if (!plan->first_failure) plan->first_failure = result->err;
     if (plan_is_hopeless(plan, work))

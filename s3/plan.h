@@ -42,6 +42,7 @@
 struct plan_meters {
     struct meter found, done, skipped, failed, found_bytes, unconfirmed, unverified, found_all,
         over;
+    struct meter unfinished;           /* stopped with the run */
     struct meter before, before_bytes; /* skipped, since an earlier run of the job has done it */
 };
 

@@ -372,6 +372,7 @@ void run_read(const struct run *run, struct run_numbers *numbers)
                                     .done = meter_read(&meters->done),
                                     .skipped = meter_read(&meters->skipped),
                                     .failed = meter_read(&meters->failed),
+                                    .unfinished = meter_read(&meters->unfinished),
                                     .found_bytes = meter_read(&meters->found_bytes),
                                     .unconfirmed = meter_read(&meters->unconfirmed),
                                     .unverified = meter_read(&meters->unverified),

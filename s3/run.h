@@ -1,6 +1,7 @@
 /* run: a whole copy as the command sees it: starts the crew, plans, moves, and counts.
  *
- *   found = done + skipped + failed,   when the run ended by itself
+ *   found = done + skipped + failed,                when the run ended by itself
+ *   found = done + skipped + failed + unfinished,   when it was stopped
  *
  * Failures and warnings are logged where they are handled (conf.log), one line an object. The
  * numbers may be read from any thread while the run goes on. */
@@ -32,6 +33,7 @@ struct run_keep { /* a job that was claimed in a journal */
 
 struct run_numbers {
     uint64_t found, done, skipped, failed; /* objects */
+    uint64_t unfinished;                   /* stopped with the run, for no fault of their own */
     uint64_t before, before_bytes;         /* of those skipped: by earlier runs of the job */
     uint64_t found_bytes;                  /* of what was found so far */
     uint64_t done_bytes;                   /* acknowledged by the server, or written */

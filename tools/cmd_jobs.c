@@ -14,6 +14,10 @@
 #define TIME_BYTES 32u
 
 static const struct opts_row rows[] = {
+    {.kind = OPTS_FLAG,
+     .name = "all",
+     .offset = SETTINGS_FIELD(all_jobs),
+     .help = "list those that are done, too, as --json does; they are kept for 30 days"},
     {.kind = OPTS_DURATION,
      .name = "older-than",
      .argument = "TIME",
@@ -39,6 +43,7 @@ struct jobs {
     struct journal_db *db;
     struct journal_job job;            /* the one that is looked at */
     uint32_t count, resumable, failed; /* seen; that can be gone on with; that could not go */
+    uint32_t done;                     /* not listed */
 };
 
 static const char *state_of(const struct journal_job *job)
@@ -108,8 +113,17 @@ static void print_json(const struct journal_job *job)
     cJSON_Delete(json);
 }
 
+static bool is_listed(struct jobs *jobs)
+{
+    bool listed =
+        jobs->job.state != JOURNAL_DONE || jobs->settings->all_jobs || jobs->settings->json;
+    if (!listed) jobs->done++;
+    return listed;
+}
+
 static void list_one(struct jobs *jobs)
 {
+    if (!is_listed(jobs)) return;
     if (jobs->count++ == 0 && !jobs->settings->json)
         printf("%5s  %-7s  %-16s  %9s %7s %7s  %s\n", "JOB", "STATE", "LAST ACTIVE", "DONE",
                "FAILED", "LEFT", "COPY");
@@ -122,8 +136,12 @@ static void list_one(struct jobs *jobs)
 
 static void list_end(const struct jobs *jobs)
 {
+    char done[HUMAN_TEXT_BYTES];
     if (jobs->settings->json) return;
-    if (jobs->count == 0) log_line(&jobs->log, LOG_NOTE, "no jobs");
+    if (jobs->count == 0 && jobs->done == 0) log_line(&jobs->log, LOG_NOTE, "no jobs");
+    if (jobs->done > 0)
+        log_line(&jobs->log, LOG_NOTE, "%s%s done (--all lists %s)", jobs->count > 0 ? "and " : "",
+                 human_count(jobs->done, done), jobs->done == 1 ? "it" : "them");
     if (jobs->resumable > 0)
         log_line(&jobs->log, LOG_NOTE,
                  "argosy resume JOB goes on with what is not done; argosy jobs clean JOB gives it "

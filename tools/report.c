@@ -8,7 +8,8 @@
 
 bool report_reconciles(const struct run_numbers *numbers)
 {
-    return numbers->found == numbers->done + numbers->skipped + numbers->failed;
+    return numbers->found ==
+           numbers->done + numbers->skipped + numbers->failed + numbers->unfinished;
 }
 
 enum status report_status(const struct report *report)
@@ -20,7 +21,8 @@ enum status report_status(const struct report *report)
         bool nothing_done = result->numbers.done == 0 && result->first_failure != ERR_NONE;
         return nothing_done ? status_of_err(result->first_failure) : STATUS_SOME_FAILED;
     }
-    return report_reconciles(&result->numbers) ? STATUS_OK : STATUS_SOME_FAILED;
+    bool whole = report_reconciles(&result->numbers) && result->numbers.unfinished == 0;
+    return whole ? STATUS_OK : STATUS_SOME_FAILED;
 }
 
 static void say_warnings(const struct report *report, const struct log *log)
@@ -69,9 +71,9 @@ void report_say(const struct report *report, const struct log *log)
     uint64_t skipped = numbers->skipped - numbers->before;
     if (numbers->before > 0) writer_format(&w, ", %s done before", human_count(numbers->before, a));
     if (skipped > 0) writer_format(&w, ", %s skipped", human_count(skipped, a));
-    if (numbers->failed > 0) /* a signal does not tell what failed from what it stopped */
-        writer_format(&w, ", %s %s", human_count(numbers->failed, a),
-                      report->signal ? "not finished" : "failed");
+    if (numbers->failed > 0) writer_format(&w, ", %s failed", human_count(numbers->failed, a));
+    if (numbers->unfinished > 0)
+        writer_format(&w, ", %s not finished", human_count(numbers->unfinished, a));
     log_line(log, LOG_NOTE, "%s", writer_string(&w));
     say_warnings(report, log);
     say_why(report, log);
@@ -103,6 +105,7 @@ static void add_numbers(cJSON *json, const struct run_numbers *numbers)
         {"done", numbers->done},
         {"skipped", numbers->skipped},
         {"failed", numbers->failed},
+        {"unfinished", numbers->unfinished},
         {"found_bytes", numbers->found_bytes},
         {"done_bytes", numbers->done_bytes},
         {"before", numbers->before},

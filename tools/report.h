@@ -1,6 +1,9 @@
 /* report: what came of a run: a few lines for people, one object for programs, and the exit code.
  *
- *   found = done + skipped + failed,   or the exit code is not 0 */
+ *   found = done + skipped + failed + unfinished,   or the exit code is not 0
+ *
+ * (Unfinished: stopped with the run, by a signal or by what stopped it; then the exit code is not 0
+ * either.) */
 #ifndef TOOLS_REPORT_H
 #define TOOLS_REPORT_H
 

@@ -34,7 +34,7 @@ struct settings { /* fields in the types that tools/opts.h names */
     bool read_back, cheap;
     /* jobs */
     uint64_t older_than_ns;
-    bool dry_run;
+    bool dry_run, all_jobs;
     /* ls */
     bool human;
     /* the endpoint */

@@ -145,11 +145,13 @@ static void check_numbers(void)
               (unsigned long long)n->skipped, (unsigned long long)n->failed, (int)result->err,
               result->why);
     if (n->done != scenario_world()->done_lines) world_broken("done counts differ");
-    if (result->err) return;
-    if (n->found != n->done + n->skipped + n->failed)
-        world_broken("found %llu ≠ done %llu + skipped %llu + failed %llu",
+    if (n->found != n->done + n->skipped + n->failed + n->unfinished)
+        world_broken("found %llu ≠ done %llu + skipped %llu + failed %llu + unfinished %llu",
                      (unsigned long long)n->found, (unsigned long long)n->done,
-                     (unsigned long long)n->skipped, (unsigned long long)n->failed);
+                     (unsigned long long)n->skipped, (unsigned long long)n->failed,
+                     (unsigned long long)n->unfinished);
+    if (result->err) return;
+    if (n->unfinished > 0) world_broken("nothing stopped what is unfinished");
     if (n->found != found)
         world_broken("%llu of %llu were taken", (unsigned long long)n->found,
                      (unsigned long long)found);

@@ -199,6 +199,9 @@ def interrupted_tree(t):
     process.signal(signal.SIGTERM)
     result = process.finish(20)
     require(result.code == EXIT_TERMINATED, f"{result}")
+    numbers = result.json
+    require(numbers["unfinished"] > 0 and numbers["failed"] == 0, f"{numbers}")
+    require(numbers["found"] == numbers["done"] + numbers["unfinished"], f"{numbers}")
     for key, size in t.keys().items():
         require(size == 20_000, f"{key}: {size}")
 

@@ -216,8 +216,8 @@ class Cell:
         self.altered = sum(name in have for name in missing)
         self.silent = len(missing) if missing and not self.is_told(missing) else 0
         self.require(json["exit_code"] == self.result.code, "the exit code is not the summary's")
-        self.require(json["found"] == json["done"] + json["failed"] + json["skipped"] or
-                     self.result.code, "the counts do not add up")
+        self.require(json["found"] == json["done"] + json["failed"] + json["skipped"] +
+                     json["unfinished"], "the counts do not add up")
         self.require(json["done"] <= self.good, f"{json['done']} done, but {self.good} are right")
         self.require(not self.altered, f"{self.altered} altered")
         self.require(not self.silent, f"{self.silent} lost silently: {missing[:3]}")

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 struct row {
-    uint64_t found, done, skipped, failed;
+    uint64_t found, done, skipped, failed, unfinished;
     enum err err, first_failure;
     int signal;
     enum status status;
@@ -32,6 +32,8 @@ static const struct row rows[] = {
     {.err = ERR_WRONG_REGION, .status = STATUS_ACCESS},
     {.err = ERR_URI, .status = STATUS_USAGE},
     {.found = 3, .done = 3, .signal = SIGINT, .status = STATUS_INTERRUPTED},
+    {.found = 3, .done = 2, .unfinished = 1, .signal = SIGINT, .status = STATUS_INTERRUPTED},
+    {.found = 3, .done = 2, .unfinished = 1, .status = STATUS_SOME_FAILED}, /* who stopped it? */
     {.err = ERR_CANCELLED, .signal = SIGINT, .status = STATUS_INTERRUPTED},
     {.err = ERR_CANCELLED, .signal = SIGTERM, .status = STATUS_TERMINATED},
     {.err = ERR_CANCELLED, .signal = SIGHUP, .status = STATUS_HUNG_UP},
@@ -46,6 +48,7 @@ static void fill(struct report *report, const struct row *row)
     report->result.numbers.done = row->done;
     report->result.numbers.skipped = row->skipped;
     report->result.numbers.failed = row->failed;
+    report->result.numbers.unfinished = row->unfinished;
 }
 
 static void test_status(void **state)
@@ -68,6 +71,17 @@ static void test_every_err(void **state)
         assert_int_not_equal(status_of_err(err), STATUS_OK);
 }
 
+static void test_reconciles(void **state)
+{
+    struct run_numbers numbers = {.found = 15, .done = 1, .skipped = 2, .failed = 4};
+    (void)state;
+    assert_false(report_reconciles(&numbers));
+    numbers.unfinished = 8;
+    assert_true(report_reconciles(&numbers));
+    numbers.found = 14;
+    assert_false(report_reconciles(&numbers));
+}
+
 static double number(const cJSON *json, const char *name)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
@@ -82,6 +96,7 @@ static void test_json(void **state)
     size_t bytes;
     (void)state;
     fill(&report, &rows[2]);
+    report.result.numbers.unfinished = 6;
     report.result.numbers.done_bytes = 5 * GIB;
     report.result.elapsed_ns = 2 * NS_PER_S;
     strcpy(report.result.why, "a \"quoted\"\nline");
@@ -95,6 +110,7 @@ static void test_json(void **state)
     assert_true(number(json, "exit_code") == STATUS_SOME_FAILED);
     assert_true(number(json, "found") == 3 && number(json, "done") == 2);
     assert_true(number(json, "failed") == 1 && number(json, "skipped") == 0);
+    assert_true(number(json, "unfinished") == 6);
     assert_true(number(json, "done_bytes") == 5.0 * (double)GIB);
     assert_true(number(json, "seconds") == 2 && number(json, "bytes_per_s") == 2.5 * (double)GIB);
     assert_string_equal(cJSON_GetObjectItem(json, "error")->valuestring, "NO_KEY");
@@ -158,7 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_time_shares),    cmocka_unit_test(test_status),
         cmocka_unit_test(test_every_err),      cmocka_unit_test(test_json),
-        cmocka_unit_test(test_json_full_disk),
+        cmocka_unit_test(test_json_full_disk), cmocka_unit_test(test_reconciles),
     };
     return cmocka_run_group_tests_name("report", tests, NULL, NULL);
 }
