@@ -89,10 +89,18 @@ static void audit_stop(struct audit *audit, enum err err, const char *why)
         match_cancel(&audit->matches[i]);
 }
 
+/* What slots lack that are free. */
+static enum blame_cause audit_idle(const struct audit *audit)
+{
+    if (lend_queued(&audit->options.mover->lend) > 0) return BLAME_PREFIX;
+    return pairs_is_over(&audit->pairs) ? BLAME_FEW : BLAME_FINDING;
+}
+
 static void audit_on_tick(struct op *op)
 {
     struct audit *audit = container_of(op, struct audit, tick.op);
     struct core *core = audit_station(audit)->core;
+    meter_set(&audit->options.steer->idle, audit_idle(audit));
     if (audit->ending) return;
     if (meter_read(audit->options.interrupt)) {
         audit_stop(audit, ERR_INTERRUPTED, "");

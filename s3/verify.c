@@ -230,6 +230,10 @@ void verify_read(const struct verify *verify, struct verify_numbers *numbers)
                                        .requests = counts.requests,
                                        .retries = counts.retries,
                                        .connections = counts.connections,
+                                       .blame = counts.blame,
+                                       .background_bytes_per_s =
+                                           meter_read(&verify->fleet.steer.background_bytes_per_s),
+                                       .yielded_ns = meter_read(&verify->fleet.steer.yielded_ns),
                                        .searching = meter_read(&meters->found_all) == 0};
 }
 

@@ -23,6 +23,8 @@ struct verify_numbers {
     uint64_t by_size; /* of the equal ones: only their sizes were compared */
     uint64_t found_bytes, read_bytes;
     uint64_t requests, retries, connections;
+    struct blame_totals blame; /* as in struct run_numbers, and the two: */
+    uint64_t background_bytes_per_s, yielded_ns;
     bool searching; /* found… still grow */
 };
 

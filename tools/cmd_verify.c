@@ -9,6 +9,7 @@
 #include "tools/command.h"
 #include "tools/human.h"
 #include "tools/places.h"
+#include "tools/report.h"
 #include "tools/watch.h"
 
 _Static_assert(ROLL_COPY == 0 && ROLL_OBJECTS == 1 && ROLL_FILES == 2,
@@ -64,6 +65,7 @@ struct verifying {
     struct watched watched;
     struct audit_listener listener;
     const struct settings *settings;
+    struct why why;
     struct verify *verify;
     struct verify_result result;
     int signal;                /* that interrupted it, or 0 */
@@ -126,6 +128,21 @@ static bool tell(struct audit_listener *listener, const struct audit_finding *fi
 
 /* --- the end --- */
 
+/* As a run's, of which there is one for all that reports and watches. */
+static struct run_numbers as_of_run(const struct verify_numbers *mine)
+{
+    return (struct run_numbers){.found = mine->found,
+                                .done = mine->equal + mine->changed + mine->missing + mine->extra,
+                                .skipped = mine->skipped,
+                                .failed = mine->failed,
+                                .found_bytes = mine->found_bytes,
+                                .done_bytes = mine->read_bytes,
+                                .blame = mine->blame,
+                                .background_bytes_per_s = mine->background_bytes_per_s,
+                                .yielded_ns = mine->yielded_ns,
+                                .planning = mine->searching};
+}
+
 static bool reconciles(const struct verify_numbers *numbers)
 {
     return numbers->found == numbers->equal + numbers->changed + numbers->missing + numbers->extra +
@@ -174,6 +191,8 @@ static void say(const struct verifying *verifying, const struct log *log)
                  human_count(numbers->by_size, a));
     if (!result->err && !verifying->signal && !reconciles(numbers))
         log_line(log, LOG_ERROR, "the counts do not add up");
+    const struct run_numbers run = as_of_run(numbers);
+    report_say_limits(&verifying->why, &run, result->elapsed_ns, log);
     log_line(log, LOG_DETAIL, "%" PRIu64 " request%s, %" PRIu64 " %s, %" PRIu64 " connection%s",
              numbers->requests, human_plural(numbers->requests), numbers->retries,
              numbers->retries == 1 ? "retry" : "retries", numbers->connections,
@@ -181,7 +200,7 @@ static void say(const struct verifying *verifying, const struct log *log)
 }
 
 /* One object and a newline, behind those of the findings. */
-static void write_summary(struct verifying *verifying)
+static void write_summary(const struct verifying *verifying)
 {
     const struct verify_result *result = &verifying->result;
     const struct verify_numbers *numbers = &result->numbers;
@@ -204,17 +223,21 @@ static void write_summary(struct verifying *verifying)
         {"connections", numbers->connections},
     };
     enum err err = result->err ? result->err : result->first_failure;
-    struct writer w;
-    writer_init(&w, verifying->line, sizeof verifying->line);
-    writer_text(&w, "{\"argosy\":\"" ARGOSY_VERSION "\"");
-    writer_format(&w, ",\"exit_code\":%d,\"interrupted\":%s", status_of(verifying),
-                  verifying->signal ? "true" : "false");
-    write_member(&w, "error", err ? err_name(err) : "");
-    write_member(&w, "why", result->why);
+    const struct run_numbers run = as_of_run(numbers);
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "argosy", ARGOSY_VERSION);
+    cJSON_AddNumberToObject(json, "exit_code", status_of(verifying));
+    cJSON_AddBoolToObject(json, "interrupted", verifying->signal != 0);
+    if (err) cJSON_AddStringToObject(json, "error", err_name(err));
+    if (result->why[0]) cJSON_AddStringToObject(json, "why", result->why);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
-        writer_format(&w, ",\"%s\":%" PRIu64, rows[i].name, rows[i].value);
-    writer_format(&w, ",\"seconds\":%.3f}\n", (double)result->elapsed_ns / (double)NS_PER_S);
-    (void)fwrite(w.data, 1, w.count, stdout);
+        cJSON_AddNumberToObject(json, rows[i].name, (double)rows[i].value);
+    cJSON_AddNumberToObject(json, "seconds", (double)result->elapsed_ns / (double)NS_PER_S);
+    report_add_limits(json, &run);
+    char *text = cJSON_PrintUnformatted(json);
+    if (text) puts(text);
+    cJSON_free(text);
+    cJSON_Delete(json);
 }
 
 static enum status finish(struct verifying *verifying, const struct log *log)
@@ -243,13 +266,7 @@ static void verifying_read(const struct watched *watched, struct run_numbers *nu
 {
     struct verify_numbers mine;
     verify_read(container_of(watched, struct verifying, watched)->verify, &mine);
-    *numbers = (struct run_numbers){.found = mine.found,
-                                    .done = mine.equal + mine.changed + mine.missing + mine.extra,
-                                    .skipped = mine.skipped,
-                                    .failed = mine.failed,
-                                    .found_bytes = mine.found_bytes,
-                                    .done_bytes = mine.read_bytes,
-                                    .planning = mine.searching};
+    *numbers = as_of_run(&mine);
 }
 
 static void verifying_interrupt(struct watched *watched)
@@ -276,7 +293,11 @@ static enum status check(const struct settings *settings, struct settings_conf *
                                               .source = words[0],
                                               .target = count > 1 ? words[1] : ""},
                                   .listener.tell = tell,
-                                  .settings = settings};
+                                  .settings = settings,
+                                  .why = {.conf = &conf->conf,
+                                          .tcp_cc = conf->tcp_cc,
+                                          .is_check = true,
+                                          .cores_named = settings->cores != NULL}};
     struct verify_result *result = &verifying.result;
     if (conf->conf.background) nice_lower();
     conf->throttle.way = TIMETABLE_DOWN;

@@ -1,6 +1,5 @@
 #include "tools/report.h"
 
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -44,15 +43,18 @@ static void say_warnings(const struct report *report, const struct log *log)
                  (unsigned long long)numbers->skipped, (unsigned long long)numbers->failed);
 }
 
-static void say_why(const struct report *report, const struct log *log)
+void report_say_limits(const struct why *why, const struct run_numbers *numbers,
+                       uint64_t elapsed_ns, const struct log *log)
 {
-    const struct run_result *result = &report->result;
-    char line[WHY_TEXT_BYTES];
+    char line[WHY_TEXT_BYTES], a[HUMAN_TEXT_BYTES], b[HUMAN_TEXT_BYTES];
     struct writer w;
-    if (!report->why.conf) return;
     writer_init(&w, line, sizeof line);
-    if (why_format(&report->why, &result->numbers.blame, result->elapsed_ns, &w))
+    if (why->conf && why_format(why, &numbers->blame, elapsed_ns, &w))
         log_line(log, LOG_NOTE, "%s", writer_string(&w));
+    if (numbers->background_bytes_per_s > 0)
+        log_line(log, LOG_DETAIL, "in the background: gave way for %s, %s allowed at the end",
+                 human_duration(numbers->yielded_ns, a),
+                 human_rate(numbers->background_bytes_per_s, NS_PER_S, b));
 }
 
 void report_say(const struct report *report, const struct log *log)
@@ -76,15 +78,11 @@ void report_say(const struct report *report, const struct log *log)
         writer_format(&w, ", %s not finished", human_count(numbers->unfinished, a));
     log_line(log, LOG_NOTE, "%s", writer_string(&w));
     say_warnings(report, log);
-    say_why(report, log);
+    report_say_limits(&report->why, numbers, result->elapsed_ns, log);
     if (report->cc)
         log_line(log, LOG_DETAIL, "flow control %s: %llu parts of %s in flight at the end",
                  report->cc, (unsigned long long)numbers->window,
                  human_bytes(numbers->part_bytes, a));
-    if (numbers->background_bytes_per_s > 0)
-        log_line(log, LOG_DETAIL, "in the background: gave way for %s, %s allowed at the end",
-                 human_duration(numbers->yielded_ns, a),
-                 human_rate(numbers->background_bytes_per_s, NS_PER_S, b));
     log_line(log, LOG_DETAIL, "%" PRIu64 " request%s, %" PRIu64 " %s, %" PRIu64 " connection%s",
              numbers->requests, human_plural(numbers->requests), numbers->retries,
              numbers->retries == 1 ? "retry" : "retries", numbers->connections,
@@ -143,6 +141,21 @@ static void add_shares(cJSON *json, const struct blame_totals *totals)
     }
 }
 
+static void add_background(cJSON *json, const struct run_numbers *numbers)
+{
+    if (numbers->background_bytes_per_s == 0) return;
+    cJSON *background = cJSON_AddObjectToObject(json, "background");
+    cJSON_AddNumberToObject(background, "bytes_per_s", (double)numbers->background_bytes_per_s);
+    cJSON_AddNumberToObject(background, "yielded_seconds",
+                            (double)numbers->yielded_ns / (double)NS_PER_S);
+}
+
+void report_add_limits(cJSON *json, const struct run_numbers *numbers)
+{
+    add_background(json, numbers);
+    add_shares(json, &numbers->blame);
+}
+
 bool report_write_json(const struct report *report, FILE *out)
 {
     const struct run_result *result = &report->result;
@@ -159,16 +172,9 @@ bool report_write_json(const struct report *report, FILE *out)
     cJSON_AddStringToObject(json, "tcp_cc", report->tcp_cc ? report->tcp_cc : "");
     add_numbers(json, &result->numbers);
     cJSON_AddNumberToObject(json, "seconds", seconds);
-    if (result->numbers.background_bytes_per_s > 0) {
-        cJSON *background = cJSON_AddObjectToObject(json, "background");
-        cJSON_AddNumberToObject(background, "bytes_per_s",
-                                (double)result->numbers.background_bytes_per_s);
-        cJSON_AddNumberToObject(background, "yielded_seconds",
-                                (double)result->numbers.yielded_ns / (double)NS_PER_S);
-    }
     cJSON_AddNumberToObject(json, "bytes_per_s",
                             seconds > 0 ? (double)result->numbers.done_bytes / seconds : 0);
-    add_shares(json, &result->numbers.blame);
+    report_add_limits(json, &result->numbers);
     char *text = cJSON_PrintUnformatted(json);
     bool good = text && fprintf(out, "%s\n", text) > 0 && fflush(out) == 0;
     cJSON_free(text);

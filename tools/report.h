@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#include <cjson/cJSON.h>
+
 #include "s3/run.h"
 #include "tools/status.h"
 #include "tools/why.h"
@@ -28,6 +30,10 @@ bool report_reconciles(const struct run_numbers *numbers);
 
 /* One line to the log at LOG_NOTE, the warnings that belong to it, and why it was not faster. */
 void report_say(const struct report *report, const struct log *log);
+/* Of these numbers: why it was not faster, and how it gave way to others. */
+void report_say_limits(const struct why *why, const struct run_numbers *numbers,
+                       uint64_t elapsed_ns, const struct log *log);
+void report_add_limits(cJSON *json, const struct run_numbers *numbers);
 /* One object and a newline. False when it could not be written. */
 MUST_USE bool report_write_json(const struct report *report, FILE *out);
 

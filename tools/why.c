@@ -45,7 +45,8 @@ static const char *cause_name(const struct why *why, enum blame_cause cause)
 
 static const char *advise_disk(const struct why *why)
 {
-    if (why->is_upload) return "files are read no faster; --direct on may help, or a faster disk";
+    if (why->is_upload || why->is_check)
+        return "files are read no faster; --direct on may help, or a faster disk";
     if (why->conf->fsync != CONF_FSYNC_NONE)
         return "files are written no faster; --fsync none costs less";
     return "files are written no faster; --direct on may help, or a faster disk";
@@ -80,9 +81,26 @@ static const char *advise_path(const struct why *why)
     return "the path takes no more";
 }
 
+/* What is said otherwise of a check, or NULL. */
+static const char *advise_check(const struct why *why, const struct blame_totals *totals,
+                                enum blame_cause cause)
+{
+    switch (cause) {
+    case BLAME_ANSWER: return advise_more(why, totals, "it answers no faster");
+    case BLAME_CONTROL: return "it took this long to answer";
+    case BLAME_REFUSED: return "it failed or refused requests (SlowDown)";
+    case BLAME_PREFIX: return "the server refuses more (SlowDown)";
+    case BLAME_FEW: return "too few files or objects at a time";
+    case BLAME_FINDING: return "files and objects were found no faster";
+    default: return NULL;
+    }
+}
+
 static const char *advise(const struct why *why, const struct blame_totals *totals,
                           enum blame_cause cause)
 {
+    const char *check = why->is_check ? advise_check(why, totals, cause) : NULL;
+    if (check) return check;
     switch (cause) {
     case BLAME_FILE: return advise_disk(why);
     case BLAME_STREAM: return why->is_upload ? "it comes no faster" : "it takes no more";

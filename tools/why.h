@@ -14,6 +14,7 @@ struct why { /* what was asked for, of which the advice depends */
     const struct conf *conf;
     const char *tcp_cc; /* the kernel's congestion control, or NULL */
     bool is_upload;
+    bool is_check;    /* both sides are read; nothing can be cut or spread in another way */
     bool cores_named; /* --cores: there may be more */
 };
 

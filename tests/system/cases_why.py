@@ -184,3 +184,28 @@ def the_send_buffer(t):
 def the_network(t):
     for upload in (True, False):
         window(t, "network_window", "the network", upload, path=("--rate", "50M", "--rtt", "20ms"))
+
+
+@case("stowage")
+def a_check(t):
+    """argosy verify says it, too, of what it reads back."""
+    for number in range(3):
+        make_file(t.path("in", f"{number}"), 9 * MIB)
+    t.argosy("cp", "-r", *PARTS, t.path("in"), t.uri("p"))
+    words = ("verify", "-r", "--read-back", "--max-rate", "8MiB", "-v", t.path("in"), t.uri("p"))
+    result = t.argosy(*words, "--json")
+    judge(result, "policy", "policy: the rate limit")
+    require("time: " in result.err, f"-v does not tell it each second\n{result}")
+    require("background" not in result.json and "background" not in result.err, f"{result}")
+    require("limited by policy: the rate limit (" in t.argosy(*words).err, "no word without --json")
+
+
+@case("stowage")
+def a_check_in_the_background(t):
+    """What it left itself, and for how long it gave way."""
+    t.argosy("cp", *PARTS, make_file(t.path("in"), 20 * MIB), t.uri("k"))
+    result = t.argosy("verify", "--read-back", "--background", "-v", "--json", t.path("in"),
+                      t.uri("k"))
+    background = result.json["background"]
+    require(background["bytes_per_s"] > 0 and background["yielded_seconds"] >= 0, f"{background}")
+    require("in the background: gave way for " in result.err, f"{result}")

@@ -37,14 +37,15 @@ static void test_line(void **state)
     assert_non_null(strstr(format(&why, &totals, text), "SlowDown"));
 }
 
-/* Every cause has a name and an advice, in both directions, and they fit. */
+/* Every cause has a name and an advice, in both directions and of a check, and they fit. */
 static void test_every_cause(void **state)
 {
     struct conf conf;
     (void)state;
     conf_init(&conf);
-    for (uint32_t i = 0; i < 2 * BLAME_CAUSES; i++) {
-        struct why why = {.conf = &conf, .is_upload = i < BLAME_CAUSES};
+    for (uint32_t i = 0; i < 3 * BLAME_CAUSES; i++) {
+        struct why why = {
+            .conf = &conf, .is_upload = i < BLAME_CAUSES, .is_check = i >= 2 * BLAME_CAUSES};
         struct blame_totals totals = {.staging_ns = 0};
         char text[WHY_TEXT_BYTES];
         totals.ns[i % BLAME_CAUSES] = 1;
@@ -53,6 +54,10 @@ static void test_every_cause(void **state)
         const char *advice = strstr(text, " (100 %): ");
         assert_non_null(advice);
         assert_true(strlen(advice) > 15 && strlen(text) < 160);
+        if (!why.is_check) continue; /* it has no such options, and writes nothing */
+        assert_null(strstr(text, "--spread"));
+        assert_null(strstr(text, "--part-size"));
+        assert_null(strstr(text, "written"));
     }
 }
 
