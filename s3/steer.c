@@ -273,7 +273,7 @@ void steer_tick(struct steer *steer, uint64_t now_ns)
         flows += meter_read(&steer->traffics[i]->flows);
     meter_set(&steer->flows, flows);
     if (steer->budget) steer_yield(steer, now_ns, &totals, rtt_ns);
-    totals.refusals = steer->prefixes.common_refusals;
+    totals.refusals = steer->prefixes.path_refusals;
     steer_tick_grain(steer, now_ns);
     if (!flow_tick(&steer->flow, now_ns, &totals, rtt_ns)) return;
     steer_give_out(steer);

@@ -57,6 +57,7 @@ static void bbr_learn(struct bbr *bbr, const struct sample *sample)
 {
     double slowness = sample_slowness(sample);
 
+    if (sample->cut_short) return;
     if (sample->app_limited) { /* the model does not even age */
         if (sample->rate_bytes_per_s > bbr_rate(bbr))
             window_add(&bbr->rate, bbr->round, sample->rate_bytes_per_s);
@@ -175,9 +176,12 @@ static enum bbr_state (*const bbr_rows[])(struct bbr *bbr, const struct sample *
 
 static void bbr_on_refusal(struct bbr *bbr, const struct sample *sample)
 {
-    double held = fmin(bbr->cc.window, fmax(sample->load, bbr->cc.limits.min));
+    double held = sample->cut_short ? sample->load_now : sample->load;
+
+    held = fmin(bbr->cc.window, fmax(held, bbr->cc.limits.min));
 
     bbr->ceiling = fmax(BBR_LOSS_BETA * held, bbr->cc.limits.min);
+    scout_refuse(&bbr->scout, sample->now_ns);
 }
 
 static const char *bbr_why(const struct bbr *bbr)
@@ -301,6 +305,7 @@ static void bbr_forget(struct bbr *bbr)
 void bbr_start_up(struct bbr *bbr)
 {
     bbr_forget(bbr);
+    if (bbr->ceiling > 0) bbr->ceiling = fmax(bbr->ceiling, bbr->cc.window);
     bbr->starts_anyway = bbr->again = true;
     bbr_enter(bbr, BBR_STARTUP);
 }

@@ -84,8 +84,9 @@ struct bbr {
 };
 
 void bbr_init(struct bbr *bbr, const struct cc_limits *limits);
-void bbr_start_up(struct bbr *bbr);     /* anew, from the present window, on a short path as well */
-double bbr_rate(const struct bbr *bbr); /* BtlBw, bytes/s; 0: no sample yet */
+void bbr_start_up(struct bbr *bbr);         /* anew, from the present window, with which nothing was
+                                               refused; on a short path as well */
+double bbr_rate(const struct bbr *bbr);     /* BtlBw, bytes/s; 0: no sample yet */
 double bbr_slowness(const struct bbr *bbr); /* request-ns a byte */
 double bbr_bdp(const struct bbr *bbr);      /* requests */
 

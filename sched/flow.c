@@ -32,18 +32,18 @@ static void flow_learn_times(struct flow *flow, uint64_t now_ns, const struct sa
     flow->has_seen = true;
 }
 
-static bool flow_decide(struct flow *flow, const struct sample *sample)
+static bool flow_decide(struct flow *flow, uint64_t now_ns)
 {
     uint32_t before = flow->window;
 
-    flow->window = (uint32_t)lround(flow->u.cc.window);
+    flow->window = (uint32_t)lround(flow->rounds.window);
     if (flow->window == before) return false;
-    flow->decision = (struct flow_decision){.now_ns = sample->now_ns,
+    flow->decision = (struct flow_decision){.now_ns = now_ns,
                                             .before = before,
                                             .after = flow->window,
                                             .state = flow->u.cc.state,
                                             .why = flow->u.cc.why,
-                                            .sample = *sample};
+                                            .sample = flow->sample};
     return true;
 }
 
@@ -55,9 +55,8 @@ bool flow_tick(struct flow *flow, uint64_t now_ns, const struct sample_totals *t
     flow_learn_times(flow, now_ns, totals, rtt_ns);
     sample.rtt_ns = flow_rtt_ns(flow);
     sample.answer_ns = rtt_least_ns(&flow->answer);
-    if (!rounds_tick(&flow->rounds, &flow->u.cc, totals, &sample)) return false;
-    flow->sample = sample;
-    return flow_decide(flow, &sample);
+    if (rounds_tick(&flow->rounds, &flow->u.cc, totals, &sample)) flow->sample = sample;
+    return flow_decide(flow, now_ns);
 }
 
 uint32_t flow_window(const struct flow *flow)

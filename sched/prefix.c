@@ -16,7 +16,8 @@ void prefix_init(struct prefix *prefix, uint64_t now_ns)
 static void prefix_refill(struct prefix *prefix, uint64_t now_ns)
 {
     double passed_s = (double)(now_ns - prefix->tokens_ns) / (double)NS_PER_S;
-    double most = 1 + prefix->rate_per_s * PREFIX_BURST_S;
+    double rate = prefix->rate_per_s;
+    double most = 1 + fmax(PREFIX_BURST_S * rate, fmin(PREFIX_BURST, PREFIX_BURST_SLOW_S * rate));
 
     prefix->tokens = fmin(most, prefix->tokens + passed_s * prefix->rate_per_s);
     prefix->tokens_ns = now_ns;
@@ -24,6 +25,8 @@ static void prefix_refill(struct prefix *prefix, uint64_t now_ns)
 
 bool prefix_may_go(struct prefix *prefix, uint64_t now_ns)
 {
+    if (prefix->paused || (prefix->kept > 0 && prefix->in_flight >= prefix->kept_most))
+        return false;
     if (prefix->window > 0 && prefix->in_flight >= floor(prefix->window)) {
         prefix->window_bound = true;
         return false;
@@ -48,6 +51,18 @@ void prefix_on_back(struct prefix *prefix)
     prefix->in_flight--;
 }
 
+void prefix_pause(struct prefix *prefix)
+{
+    if (prefix->echo == 0) prefix->paused = true;
+}
+
+void prefix_keep(struct prefix *prefix)
+{
+    if (prefix->rate_per_s > 0) return;
+    if (prefix->kept == 0) prefix->kept_most = fmax(prefix->in_flight, 1);
+    prefix->kept = PREFIX_KEEP_ROUNDS;
+}
+
 /* --- rounds --- */
 
 static uint32_t prefix_answered(const struct prefix *prefix)
@@ -70,13 +85,15 @@ static void prefix_hold(struct prefix *prefix, uint64_t now_ns)
 }
 
 /* What was answered is the limit, where it is enough to be told from chance. */
-static void prefix_cut_rate(struct prefix *prefix, uint32_t answered, uint64_t interval_ns)
+static void prefix_cut_rate(struct prefix *prefix, const struct prefix_round *round,
+                            uint32_t answered)
 {
-    double known_s = (double)interval_ns * prefix->known / (double)NS_PER_S;
+    double known_s = (double)round->interval_ns * prefix->known / (double)NS_PER_S;
     double rate = PREFIX_RATE_BETA * prefix->rate_per_s;
 
     if (answered >= PREFIX_ANSWERED_MIN) {
-        double found = PREFIX_RATE_BETA * answered / known_s;
+        double beta = round->brisk && rate <= 0 ? PREFIX_BRISK_BETA : PREFIX_RATE_BETA;
+        double found = beta * answered / known_s;
         rate = rate > 0 ? fmin(rate, found) : found;
     }
     if (rate > 0) prefix->rate_per_s = fmax(rate, PREFIX_RATE_MIN);
@@ -86,14 +103,19 @@ static bool prefix_on_loss(struct prefix *prefix, const struct prefix_round *rou
 {
     uint32_t answered = prefix_answered(prefix);
 
-    if (round->common && ++prefix->common < PREFIX_COMMON_ROUNDS) return false;
+    if (round->common && !round->brisk && ++prefix->common < PREFIX_COMMON_ROUNDS) return false;
     if (prefix->echo > 0 || prefix->known < PREFIX_KNOWN_MIN) return false;
     if (round->common && answered < PREFIX_ANSWERED_MIN) return false;
-    prefix_cut_rate(prefix, answered, round->interval_ns);
-    if (!round->common) prefix->window = fmax(1, PREFIX_WINDOW_BETA * prefix->flight_most);
-    prefix->why = round->common
-                      ? "the server refuses all prefixes, and fewer in flight did not help"
-                      : "requests to this prefix were refused";
+    prefix_cut_rate(prefix, round, answered);
+    /* The server has nothing saved up either. */
+    prefix->tokens = prefix->state == PREFIX_FREE ? -PREFIX_DEBT_S * prefix->rate_per_s : 0;
+    prefix->tokens_ns = round->now_ns;
+    if (!round->common || round->brisk)
+        prefix->window = fmax(1, PREFIX_WINDOW_BETA * prefix->flight_most);
+    prefix->why = !round->common ? "requests to this prefix were refused"
+                  : round->brisk
+                      ? "all prefixes are refused, and answers are as quick as ever"
+                      : "the server refuses all prefixes, and fewer in flight did not help";
     prefix_hold(prefix, round->now_ns);
     return true;
 }
@@ -115,6 +137,13 @@ static double prefix_growth(const struct prefix *prefix)
     return steps[min_u64(prefix->steady / PREFIX_STEP_ROUNDS, ARRAY_COUNT(steps) - 1)];
 }
 
+static bool prefix_is_used(const struct prefix *prefix, uint64_t interval_ns)
+{
+    double known_s = (double)interval_ns * prefix->known / (double)NS_PER_S;
+
+    return prefix_answered(prefix) + 1 >= PREFIX_USED * prefix->rate_per_s * known_s;
+}
+
 /* Growth only where the limit was felt: what was not tried says nothing. */
 static bool prefix_grow(struct prefix *prefix, const struct prefix_round *round)
 {
@@ -128,9 +157,10 @@ static bool prefix_grow(struct prefix *prefix, const struct prefix_round *round)
     }
     prefix->loose = bound ? 0 : prefix->loose + 1;
     if (prefix->loose >= PREFIX_LOOSE_ROUNDS) return prefix_free(prefix);
-    if (!prefix->rate_bound) return false;
+    if (!prefix->rate_bound || !prefix_is_used(prefix, round->interval_ns)) return false;
     prefix->steady++;
-    prefix->rate_per_s += prefix_growth(prefix) * interval_s * prefix->rate_per_s;
+    prefix->rate_per_s +=
+        fmax(prefix_growth(prefix) * prefix->rate_per_s, PREFIX_GROWTH_MIN) * interval_s;
     if (prefix->steady > 2 * PREFIX_STEP_ROUNDS) prefix->hold_ns = PREFIX_HOLD_NS;
     return false;
 }
@@ -159,7 +189,9 @@ bool prefix_on_round(struct prefix *prefix, const struct prefix_round *round)
     if (round->refused == 0 && prefix->state != PREFIX_FREE) news = prefix_grow(prefix, round);
     if (prefix->rate_per_s > 0) /* they come again, unasked */
         prefix->tokens = fmax(prefix->tokens - round->refused, -prefix->rate_per_s);
-    prefix->rate_bound = prefix->window_bound = false;
+    prefix->rate_bound = prefix->window_bound = prefix->paused = false;
+    if (prefix->kept > 0) prefix->kept--;
+    if (prefix->kept > 0) prefix->kept_most = PREFIX_KEEP_STEP * prefix->kept_most + 1;
     prefix->flight_most = prefix->in_flight;
     return news;
 }

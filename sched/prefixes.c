@@ -112,6 +112,8 @@ static void prefixes_learn_service(struct prefixes_entry *entry, uint32_t answer
         entry->answers += answered;
     } else {
         entry->service_ns += (mean_ns - entry->service_ns) / 8;
+        if (entry->service_least_ns <= 0 || entry->service_ns < entry->service_least_ns)
+            entry->service_least_ns = entry->service_ns;
     }
 }
 
@@ -129,6 +131,7 @@ static void prefixes_read(const struct prefixes *prefixes, uint32_t index)
     entry->round_answered = (uint32_t)(answered - entry->answered);
     entry->round_refused = (uint32_t)(refused - entry->refused);
     prefixes_learn_service(entry, entry->round_answered, answer_ns - entry->answer_ns);
+    entry->round_answer_ns = answer_ns - entry->answer_ns;
     entry->answered = answered;
     entry->refused = refused;
     entry->answer_ns = answer_ns;
@@ -172,6 +175,25 @@ static bool prefixes_are_refused(struct prefixes *prefixes)
     return 2 * refused > active;
 }
 
+/* Were the answers of this round about as quick as they ever were? Of one prefix there is no
+ * telling. */
+static bool prefixes_are_brisk(const struct prefixes *prefixes)
+{
+    double taken_ns = 0, least_ns = 0, count = 0;
+    uint32_t active = 0;
+
+    for (uint32_t i = 0; i < prefixes->count; i++) {
+        const struct prefixes_entry *entry = &prefixes->entries[i];
+        active += entry->round_answered + entry->round_refused > 0;
+        if (entry->service_least_ns <= 0) continue;
+        taken_ns += (double)entry->round_answer_ns;
+        count += entry->round_answered;
+        least_ns += entry->round_answered * entry->service_least_ns;
+    }
+    if (active < 2 || taken_ns > count * (double)PREFIXES_BRISK_NS) return false;
+    return least_ns > 0 && taken_ns < PREFIXES_BRISK * least_ns;
+}
+
 static void prefixes_end_round(struct prefixes *prefixes, uint32_t index,
                                struct prefix_round *round)
 {
@@ -181,6 +203,7 @@ static void prefixes_end_round(struct prefixes *prefixes, uint32_t index,
     round->answered = entry->round_answered;
     round->refused = entry->round_refused;
     if (round->common) prefixes->common_refusals += round->refused;
+    if (round->common && !round->brisk) prefixes->path_refusals += round->refused;
     if (prefixes->kind != PREFIXES_FAIR) return;
     if (!prefix_on_round(&entry->prefix, round)) return;
     if (prefixes->news_count < PREFIXES_NEWS_MAX) prefixes->news[prefixes->news_count++] = news;
@@ -212,6 +235,31 @@ static bool prefixes_acquit(struct prefixes *prefixes)
     return true;
 }
 
+/* What one that pauses, or is held, leaves would come to the others at once, who are near their
+ * limits as well where limits are alike. */
+static void prefixes_keep(struct prefixes *prefixes)
+{
+    for (uint32_t i = 0; i < prefixes->count; i++)
+        prefix_keep(&prefixes->entries[i].prefix);
+}
+
+/* In the midst of a round. Only who has something in flight can be refused. */
+static void prefixes_look(struct prefixes *prefixes)
+{
+    bool pauses = false;
+
+    for (uint32_t i = 0; i < prefixes->count; i++) {
+        struct prefixes_entry *entry = &prefixes->entries[i];
+        uint64_t refused = 0;
+        if (entry->prefix.in_flight == 0) continue;
+        for (uint32_t k = 0; k < prefixes->core_count; k++)
+            refused += meter_read(&prefixes->cells[k][i].refused);
+        if (refused > entry->refused) prefix_pause(&entry->prefix);
+        pauses |= entry->prefix.paused;
+    }
+    if (pauses) prefixes_keep(prefixes);
+}
+
 static bool prefixes_are_apart(const struct prefixes *prefixes)
 {
     if (prefixes->kind != PREFIXES_FAIR) return prefixes->kind == PREFIXES_STATIC;
@@ -224,16 +272,24 @@ static bool prefixes_are_apart(const struct prefixes *prefixes)
 bool prefixes_tick(struct prefixes *prefixes, uint64_t now_ns)
 {
     struct prefix_round round = {.now_ns = now_ns, .interval_ns = now_ns - prefixes->round_ns};
+    bool refused = false;
 
     if (prefixes->round_ns == 0) prefixes->round_ns = now_ns; /* the first one begins */
-    if (now_ns - prefixes->round_ns < PREFIX_ROUND_NS) return false;
+    if (now_ns - prefixes->round_ns < PREFIX_ROUND_NS) {
+        if (prefixes->kind == PREFIXES_FAIR) prefixes_look(prefixes);
+        return false;
+    }
     prefixes->round_ns = now_ns;
     prefixes->news_count = 0;
     for (uint32_t i = 0; i < prefixes->count; i++)
         prefixes_read(prefixes, i);
     round.common = prefixes->kind != PREFIXES_FAIR || prefixes_are_refused(prefixes);
-    for (uint32_t i = 0; i < prefixes->count; i++)
+    round.brisk = round.common && prefixes_are_brisk(prefixes);
+    for (uint32_t i = 0; i < prefixes->count; i++) {
         prefixes_end_round(prefixes, i, &round);
+        refused |= round.refused > 0;
+    }
+    if (refused && prefixes->kind == PREFIXES_FAIR) prefixes_keep(prefixes);
     prefixes_weigh(prefixes);
     prefixes->acquits =
         prefixes->kind == PREFIXES_FAIR && !round.common && prefixes_acquit(prefixes);

@@ -33,6 +33,8 @@
 #define PREFIXES_HYSTERESIS  0.2
 #define PREFIXES_SERVICE_MIN 8u /* answers before a time is believed */
 #define PREFIXES_NEWS_MAX    32u
+#define PREFIXES_BRISK       1.25 /* times the least mean; stowage's knee refuses at 1.5 */
+#define PREFIXES_BRISK_NS    (2 * PREFIX_ROUND_NS) /* slower answers tell of the load too late */
 
 enum prefixes_kind {
     PREFIXES_FAIR,   /* weighted shares, within limits */
@@ -50,9 +52,10 @@ struct prefixes_entry {
     uint32_t queued; /* tasks that wait for their turn */
     /* private */
     uint64_t hash, answered, refused, answer_ns; /* the sums, when they were last read */
-    double service_ns;
+    double service_ns, service_least_ns;
     uint32_t answers; /* that it is the mean of, up to PREFIXES_SERVICE_MIN */
     uint32_t round_answered, round_refused;
+    uint64_t round_answer_ns;
 };
 
 struct prefixes_news { /* a limit that was set, cut or lifted */
@@ -64,7 +67,8 @@ struct prefixes {
     enum prefixes_kind kind;
     struct prefixes_entry *entries;
     uint32_t count;
-    uint64_t common_refusals;
+    uint64_t common_refusals; /* that most active prefixes met alike … */
+    uint64_t path_refusals;   /* … and not because they are counted: the path answers to these */
     struct prefixes_news news[PREFIXES_NEWS_MAX]; /* of the last tick */
     uint32_t news_count;
     bool open;  /* nothing is limited any more: what is left is to be returned, not run */

@@ -16,6 +16,12 @@ void scout_forget(struct scout *scout, uint64_t now_ns)
     scout->refused_ns = refused_ns;
 }
 
+void scout_refuse(struct scout *scout, uint64_t now_ns)
+{
+    scout->refused_ns = now_ns;
+    scout->pulsing = false;
+}
+
 static double scout_value(const struct sample *sample)
 {
     return log(fmax(sample->rate_bytes_per_s, 1));

@@ -50,6 +50,7 @@ struct scout {
 void scout_init(struct scout *scout, uint64_t now_ns);
 /* The level is another one: it is measured anew. Refusals are remembered. */
 void scout_forget(struct scout *scout, uint64_t now_ns);
+void scout_refuse(struct scout *scout, uint64_t now_ns); /* the server refused */
 /* The level is known: the rate of a sample that was measured at the window that stays. */
 void scout_seed(struct scout *scout, const struct sample *sample);
 void scout_shift(struct scout *scout, double by);       /* the window moved; by ln(rate) */

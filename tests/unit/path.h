@@ -97,7 +97,7 @@ static inline double path_drive(struct path *path, struct cc *cc, struct rounds 
     uint64_t until_ns = path->now_ns + (uint64_t)(seconds * (double)NS_PER_S);
     uint64_t from_bytes = path->totals.delivered_bytes;
     while (path->now_ns < until_ns) {
-        path_tick(path, lround(cc->window)); /* as sched/flow gives it out */
+        path_tick(path, lround(rounds->window > 0 ? rounds->window : cc->window));
         struct sample sample = {.now_ns = path->now_ns, .rtt_ns = path->rtt_ns};
         sample.answer_ns = (uint64_t)(path->latency_s * (double)NS_PER_S);
         const char *state = cc->state;

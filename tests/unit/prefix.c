@@ -21,7 +21,7 @@ static void open_world(struct world *w)
 static bool round_of(struct world *w, uint32_t answered, uint32_t refused, bool common)
 {
     w->now_ns += PREFIX_ROUND_NS;
-    struct prefix_round round = {w->now_ns, PREFIX_ROUND_NS, answered, refused, common};
+    struct prefix_round round = {w->now_ns, PREFIX_ROUND_NS, answered, refused, common, false};
     return prefix_on_round(&w->prefix, &round);
 }
 
@@ -147,6 +147,76 @@ static void test_probes_and_forgets(void **state)
     assert_true(news && w.prefix.state == PREFIX_FREE && w.prefix.rate_per_s == 0);
 }
 
+/* A refusal in the midst of a round: nothing begins before the round is judged; an echo pauses
+ * nothing. Where another one pauses, no more than a quarter more a round is taken over. */
+static void test_pauses(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w);
+    assert_int_equal(go(&w, 8), 8);
+    prefix_pause(&w.prefix);
+    assert_int_equal(go(&w, 8), 0);
+    assert_false(round_of(&w, 8, 0, false));
+    assert_int_equal(go(&w, 8), 8);
+    prefix_keep(&w.prefix);
+    assert_int_equal(go(&w, 100), 0);
+    prefix_on_back(&w.prefix);
+    assert_int_equal(go(&w, 100), 1);
+    assert_false(round_of(&w, 8, 0, false));
+    assert_int_equal(go(&w, 100), 5); /* 16 · 1.25 + 1 */
+    for (uint32_t i = 1; i < PREFIX_KEEP_ROUNDS; i++)
+        assert_false(round_of(&w, 8, 0, false));
+    assert_int_equal(go(&w, 100), 100);
+    open_world(&w);
+    limit(&w, 40);
+    double window = w.prefix.window;
+    while (w.prefix.in_flight > 0)
+        prefix_on_back(&w.prefix);
+    w.now_ns += NS_PER_S;
+    prefix_pause(&w.prefix); /* the echo of what was answered to */
+    assert_true(window > 5);
+    assert_int_equal(go(&w, 5), 5);
+}
+
+/* Refused like all others, while answers are quick: requests are counted, and each is held at once;
+ * what the server had saved up is waited for. */
+static void test_brisk(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w);
+    assert_int_equal(go(&w, 40), 40);
+    for (int i = 0; i < 3; i++)
+        assert_false(round_of(&w, 25, 0, false));
+    w.now_ns += PREFIX_ROUND_NS;
+    struct prefix_round round = {w.now_ns, PREFIX_ROUND_NS, 25, 5, true, true};
+    assert_true(prefix_on_round(&w.prefix, &round));
+    assert_true(fabs(w.prefix.rate_per_s - 100 * PREFIX_BRISK_BETA) < 0.01);
+    while (w.prefix.in_flight > 0)
+        prefix_on_back(&w.prefix);
+    w.now_ns += (uint64_t)(PREFIX_DEBT_S * (double)NS_PER_S);
+    assert_int_equal(go(&w, 100), 0);
+    w.now_ns += 100 * NS_PER_MS;
+    assert_in_range(go(&w, 100), 1, 8);
+}
+
+/* A limit that is not used says nothing, however often a token is missing. */
+static void test_grows_only_in_use(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w);
+    limit(&w, 40);
+    for (int i = 0; i < 200; i++) {
+        (void)go(&w, 1000);
+        (void)round_of(&w, 12, 0, false); /* half of it */
+        while (w.prefix.in_flight > 0)
+            prefix_on_back(&w.prefix);
+    }
+    assert_true(fabs(w.prefix.rate_per_s - 95) < 0.01);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +227,9 @@ int main(void)
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_common),
         cmocka_unit_test(test_probes_and_forgets),
+        cmocka_unit_test(test_pauses),
+        cmocka_unit_test(test_brisk),
+        cmocka_unit_test(test_grows_only_in_use),
     };
     return cmocka_run_group_tests_name("prefix", tests, NULL, NULL);
 }

@@ -114,6 +114,64 @@ static void test_whose_refusals(void **state)
     close_prefixes();
 }
 
+/* Most are refused. Where answers are as quick as before, it is requests that are counted: each
+ * prefix is held, and the path is left alone. Where they have become slow, or take so long that
+ * they tell of what was long ago, the server is full. */
+static void test_counted_or_full(void **state)
+{
+    static const struct {
+        uint64_t before_ms, then_ms;
+        bool counted;
+    } rows[] = {{10, 10, true}, {10, 15, false}, {1000, 1000, false}};
+    static const char *const names[] = {"a/", "b/", "c/"};
+    (void)state;
+    for (size_t k = 0; k < ARRAY_COUNT(rows); k++) {
+        uint16_t index[3];
+        open_prefixes(PREFIXES_FAIR);
+        for (int i = 0; i < 3; i++)
+            index[i] = prefixes_find(&prefixes, bytes_of(names[i]), now_ns);
+        for (int round = 0; round < 10; round++) {
+            for (int i = 0; i < 3; i++)
+                answer(index[i], 10, (round < 9 ? rows[k].before_ms : rows[k].then_ms) * NS_PER_MS);
+            for (int i = 0; i < 3 && round == 9; i++)
+                meter_add(&cells[i % 2][index[i]].refused, 5);
+            end_round();
+        }
+        assert_int_equal(prefixes.common_refusals, 15);
+        assert_int_equal(prefixes.path_refusals, rows[k].counted ? 0 : 15);
+        for (int i = 0; i < 3; i++)
+            assert_true((prefixes.entries[index[i]].prefix.rate_per_s > 0) == rows[k].counted);
+        close_prefixes();
+    }
+}
+
+/* In the midst of a round: who is refused begins nothing more, and the others take over little. */
+static void test_looks_between_rounds(void **state)
+{
+    (void)state;
+    open_prefixes(PREFIXES_FAIR);
+    uint16_t a = prefixes_find(&prefixes, BYTES("a/"), now_ns);
+    uint16_t b = prefixes_find(&prefixes, BYTES("b/"), now_ns);
+    for (int i = 0; i < 4; i++) {
+        prefixes_on_go(&prefixes, a);
+        prefixes_on_go(&prefixes, b);
+    }
+    now_ns += PREFIX_ROUND_NS / 5;
+    assert_false(prefixes_tick(&prefixes, now_ns));
+    assert_true(prefixes_may_go(&prefixes, a, 0, now_ns));
+    assert_true(prefixes_may_go(&prefixes, b, 0, now_ns));
+    meter_add(&cells[1][a].refused, 1);
+    now_ns += PREFIX_ROUND_NS / 5;
+    assert_false(prefixes_tick(&prefixes, now_ns));
+    assert_false(prefixes_may_go(&prefixes, a, 0, now_ns));
+    assert_false(prefixes_may_go(&prefixes, b, 0, now_ns));
+    prefixes_on_back(&prefixes, a);
+    prefixes_on_back(&prefixes, b);
+    assert_false(prefixes_may_go(&prefixes, a, 0, now_ns));
+    assert_true(prefixes_may_go(&prefixes, b, 0, now_ns));
+    close_prefixes();
+}
+
 /* A run begins in a prefix that is limited: with one there is no telling, and the path answers. The
  * others, found later, say whose refusals they were; where most are refused they do not. */
 static void test_acquits(void **state)
@@ -195,8 +253,12 @@ static void test_news(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),          cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_whose_refusals), cmocka_unit_test(test_acquits),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_whose_refusals),
+        cmocka_unit_test(test_acquits),
+        cmocka_unit_test(test_counted_or_full),
+        cmocka_unit_test(test_looks_between_rounds),
         cmocka_unit_test(test_news),
     };
     return cmocka_run_group_tests_name("prefixes", tests, NULL, NULL);

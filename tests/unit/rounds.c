@@ -1,5 +1,6 @@
 #include "sched/rounds.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -10,7 +11,7 @@ struct told { /* a controller that writes down what it is asked */
     struct cc cc;
     uint32_t glances, samples;
     uint64_t glanced_ns, sampled_ns; /* the newest interval */
-    bool enough;
+    bool enough, cut_short;
     double next_window;
 };
 
@@ -19,6 +20,7 @@ static void on_sample(struct cc *cc, const struct sample *sample)
     struct told *told = container_of(cc, struct told, cc);
     told->samples++;
     told->sampled_ns = sample->interval_ns;
+    told->cut_short = sample->cut_short;
     assert_int_equal(sample->rtt_ns, 50 * NS_PER_MS);
 }
 
@@ -115,6 +117,66 @@ static void test_window_moves(void **state)
     assert_int_equal(told.glanced_ns, 200 * NS_PER_MS);
 }
 
+/* A refusal is told at the next tick, once: what comes while the window is being cut is no news. */
+static void test_refusal_ends_the_round(void **state)
+{
+    struct told told;
+    struct rounds rounds;
+    struct sample_totals totals = {.busy_ns = 0};
+    (void)state;
+    open_told(&told, &rounds, &with_glances);
+    for (uint64_t tick = 1; tick <= 40; tick++) {
+        uint64_t now_ns = tick * 50 * NS_PER_MS;
+        totals.busy_ns = now_ns * 4;
+        totals.refusals = tick < 14 ? 0 : tick < 30 ? 1 : 2;
+        told.cc.cutting = tick >= 30;
+        struct sample sample = {
+            .now_ns = now_ns, .rtt_ns = 50 * NS_PER_MS, .answer_ns = 100 * NS_PER_MS};
+        (void)!rounds_tick(&rounds, &told.cc, &totals, &sample);
+        if (tick == 14) {
+            assert_int_equal(told.samples, 2); /* the first of 500 ms, then this one */
+            assert_int_equal(told.sampled_ns, 150 * NS_PER_MS);
+            assert_true(told.cut_short);
+            assert_int_equal(sample.refusals, 1);
+            assert_true(sample.load_now == 4);
+        }
+    }
+    assert_int_equal(told.samples, 4); /* whole ones since */
+    assert_false(told.cut_short);
+}
+
+/* Where answers take long, more than a quarter more is spread over their time; less, and cuts, hold
+ * at once. */
+static void test_spreads_what_is_more(void **state)
+{
+    static const struct {
+        double from, to;
+        uint64_t answer_ms, ticks; /* until it is all given out */
+    } rows[] = {{8, 16, 1000, 20}, {8, 16, 200, 1}, {8, 10, 1000, 1}, {16, 8, 1000, 1}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct told told;
+        struct rounds rounds;
+        struct sample_totals totals = {.busy_ns = 0};
+        uint64_t ticks = 0;
+        open_told(&told, &rounds, &without);
+        told.cc.window = rows[i].from;
+        for (uint64_t tick = 1; tick < 60; tick++) {
+            struct sample sample = {.now_ns = tick * 50 * NS_PER_MS,
+                                    .rtt_ns = 50 * NS_PER_MS,
+                                    .answer_ns = rows[i].answer_ms * NS_PER_MS};
+            double before = rounds.window;
+            (void)!rounds_tick(&rounds, &told.cc, &totals, &sample);
+            if (tick == 5) told.cc.window = rows[i].to;
+            if (tick < 6 || rounds.window == before) continue;
+            assert_true(fabs(rounds.window - before) <= 0.5 || rows[i].ticks == 1);
+            ticks++;
+        }
+        assert_true(rounds.window == rows[i].to);
+        assert_in_range(ticks, rows[i].ticks, rows[i].ticks);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +184,8 @@ int main(void)
         cmocka_unit_test(test_without_glances),
         cmocka_unit_test(test_glance_ends_the_round),
         cmocka_unit_test(test_window_moves),
+        cmocka_unit_test(test_refusal_ends_the_round),
+        cmocka_unit_test(test_spreads_what_is_more),
     };
     return cmocka_run_group_tests_name("rounds", tests, NULL, NULL);
 }
