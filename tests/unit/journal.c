@@ -147,9 +147,7 @@ static void test_flushed_is_there(void **state)
     load(&past);
     assert_true(past.object_count == 0 && past.mark_count == 0); /* nothing is written at once */
     past_fini(&past);
-    uint64_t started_ns = clock_now_ns();
     assert_int_equal(flush(), ERR_NONE);
-    assert_true(clock_now_ns() - started_ns < HASTE_NS);
     load(&past);
     assert_int_equal(past.object_count, 1);
     assert_int_equal(past.objects[0].part_count, 100);
@@ -163,18 +161,42 @@ static void test_flushed_is_there(void **state)
     close_all();
 }
 
+/* Who flushes does not wait for the linger: once at least of some times, since the write itself
+ * takes longer on a machine whose disk others load. */
+static void test_flush_is_at_once(void **state)
+{
+    uint64_t least_ns = UINT64_MAX;
+    (void)state;
+    for (uint32_t i = 0; i < 100 && least_ns >= HASTE_NS; i++) {
+        put_done(i, 0);
+        uint64_t started_ns = clock_now_ns();
+        assert_int_equal(flush(), ERR_NONE);
+        least_ns = min_u64(least_ns, clock_now_ns() - started_ns);
+    }
+    assert_true(least_ns < HASTE_NS);
+    assert_int_equal(end(JOURNAL_PARKED), ERR_NONE);
+    close_all();
+}
+
 static void test_lingers_then_writes(void **state)
 {
     struct past past;
     struct timer timer;
+    uint64_t started_ns = core.now_ns; /* the journal's time as well */
+    uint32_t count = 0;
     (void)state;
     put_done(1, 0);
     timer_init(&timer, on_done);
-    timer_start(&core.timers, &timer, clock_now_ns() + JOURNAL_LINGER_NS + 2 * HASTE_NS);
-    wait_for(&timer.op);
-    load(&past);
-    assert_int_equal(past.mark_count, 1);
-    past_fini(&past);
+    while (count == 0) { /* as long as the disk takes */
+        assert_true(clock_now_ns() - started_ns < 60 * NS_PER_S);
+        timer_start(&core.timers, &timer, clock_now_ns() + HASTE_NS / 4);
+        wait_for(&timer.op);
+        load(&past);
+        count = past.mark_count;
+        past_fini(&past);
+    }
+    assert_int_equal(count, 1);
+    assert_true(clock_now_ns() - started_ns >= JOURNAL_LINGER_NS);
     assert_int_equal(flush(), ERR_NONE); /* there is nothing to be flushed */
     assert_int_equal(end(JOURNAL_PARKED), ERR_NONE);
     close_all();
@@ -321,9 +343,10 @@ static void test_killed_in_the_middle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_flushed_is_there),     TEST(test_lingers_then_writes), TEST(test_back_pressure),
-        TEST(test_ends_without_records), TEST(test_taken_over),          TEST(test_damaged_midway),
-        TEST(test_killed_in_the_middle),
+        TEST(test_flushed_is_there),     TEST(test_flush_is_at_once),
+        TEST(test_lingers_then_writes),  TEST(test_back_pressure),
+        TEST(test_ends_without_records), TEST(test_taken_over),
+        TEST(test_damaged_midway),       TEST(test_killed_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,7 +61,7 @@ static void test_clocks(void **state)
     uint64_t passed_ns = clock_now_ns() - first_ns;
     assert_true(passed_ns >= 2 * NS_PER_MS && passed_ns < 10 * NS_PER_S);
     uint64_t wall_s = clock_wall_ns() / NS_PER_S;
-    assert_true(wall_s + 1 >= (uint64_t)time(NULL) && wall_s <= (uint64_t)time(NULL));
+    assert_true(wall_s + 60 >= (uint64_t)time(NULL) && wall_s <= (uint64_t)time(NULL));
 }
 
 int main(void)

@@ -47,6 +47,7 @@ struct peer {
     uint16_t port;
     pthread_t thread;
     _Atomic uint32_t told; /* set behind what is written to a step's text while it runs */
+    _Atomic uint32_t done; /* steps, for who waits for one */
     int conns[PEER_CONNS_MAX];
     int accepted, current;
     uint64_t body_bytes, bad_bytes; /* received; not of the pattern */
@@ -128,7 +129,7 @@ static inline void peer_accept(struct peer *p)
 {
     if (p->accepted == PEER_CONNS_MAX) peer_die("too many connections");
     struct pollfd ready = {p->listener, POLLIN, 0};
-    if (poll(&ready, 1, 10000) != 1) peer_die("nobody connected");
+    if (poll(&ready, 1, 60000) != 1) peer_die("nobody connected");
     p->current = p->accepted++;
     p->conns[p->current] = accept(p->listener, NULL, NULL);
 }
@@ -144,7 +145,7 @@ static inline void peer_listen(struct peer *p)
 static inline void *peer_run(void *argument)
 {
     struct peer *p = argument;
-    for (const struct peer_step *s = p->steps; s->kind != PEER_END; s++) {
+    for (const struct peer_step *s = p->steps; s->kind != PEER_END; s++, p->done++) {
         switch (s->kind) {
         case PEER_ACCEPT: peer_accept(p); break;
         case PEER_USE: p->current = (int)s->count; break;

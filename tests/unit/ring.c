@@ -365,11 +365,14 @@ static void test_time(void **state)
     uint64_t start_ns = clock_now_ns();
     ring_turn(bench->ring, start_ns + 20 * NS_PER_MS, &bench->ready);
     uint64_t waited_ns = clock_now_ns() - start_ns;
-    assert_true(waited_ns >= 19 * NS_PER_MS && waited_ns < NS_PER_S);
-    start_ns = clock_now_ns();
-    ring_turn(bench->ring, start_ns - 1, &bench->ready); /* a moment that has passed */
-    ring_turn(bench->ring, 0, &bench->ready);
-    assert_true(clock_now_ns() - start_ns < 10 * NS_PER_MS);
+    assert_true(waited_ns >= 19 * NS_PER_MS && waited_ns < 20 * NS_PER_S);
+    for (uint32_t i = 0; i < 100 && waited_ns >= 10 * NS_PER_MS; i++) { /* others may run between */
+        start_ns = clock_now_ns();
+        ring_turn(bench->ring, start_ns - 1, &bench->ready); /* a moment that has passed */
+        ring_turn(bench->ring, 0, &bench->ready);
+        waited_ns = clock_now_ns() - start_ns;
+    }
+    assert_true(waited_ns < 10 * NS_PER_MS);
 }
 
 struct waker {
