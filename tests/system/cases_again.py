@@ -6,10 +6,10 @@ import email.utils
 import os
 import time
 
-from cases_faults import misbehave, wait_for
+from cases_faults import misbehave
 from cases_stowage import Wire, expect
 from content import make_file, same, same_trees
-from harness import EXIT_SOME, MIB, PARTS, case, require
+from harness import EXIT_SOME, MIB, PARTS, case, require, wait_for
 
 
 def fired(t, count):

@@ -206,8 +206,10 @@ def wrong_region(t):
 
 @case("stowage")
 def closed_port(t):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    holder = socket.socket()  # bound, so that nobody else gets the port; but it does not listen
+    holder.bind(("127.0.0.1", 0))
+    t.at_end(holder.close)
+    url = f"http://127.0.0.1:{holder.getsockname()[1]}"
     source = make_file(t.path("in"), 10)
     for args in (["cp", source, t.uri("k")], ["cp", t.uri("k"), t.path("out")]):
         t.fails(args, EXIT_ENVIRONMENT, t.uri("k") + ": connection refused (" + url[7:] + ")",

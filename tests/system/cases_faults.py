@@ -6,7 +6,8 @@ import threading
 import time
 
 from content import make_file, same, same_trees
-from harness import EXIT_INTERRUPTED, EXIT_SOME, EXIT_TERMINATED, MIB, PARTS, case, require
+from harness import (EXIT_INTERRUPTED, EXIT_SOME, EXIT_TERMINATED, MIB, PARTS, case, require,
+                     wait_for)
 from proxy import Proxy
 
 
@@ -133,25 +134,16 @@ def object_changes_midway(t):
     t.argosy("cp", t.path("one"), t.uri("k"))
     make_file(t.path("two"), 64 * MIB)
     proxy, env = through_proxy(t)
-    proxy.gate_bytes = 12 * MIB
+    proxy.hold("down", 12 * MIB)
     process = t.start("cp", *PARTS, "--memory", "64M", "--cores", "1", "--connections", "1",
                       t.uri("k"), t.path("out"), env=env)
-    deadline = time.monotonic() + 30
-    while proxy.moved["down"] < proxy.gate_bytes and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: proxy.moved["down"] >= 12 * MIB, "the download to run")
     t.argosy("cp", t.path("two"), t.uri("k"))
-    proxy.gate.set()
+    proxy.release()
     result = process.finish()
     require(result.code == EXIT_SOME and "changed" in result.err, f"{result}")
     have = sorted(os.listdir(t.dir))
     require(have == ["home", "one", "two"], f"leftovers: {have}")
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + 30
-    while not condition():
-        require(time.monotonic() < deadline, f"waited in vain for {what}")
-        time.sleep(0.02)
 
 
 @case("stowage", "rgw")
@@ -159,13 +151,13 @@ def interrupted_upload(t):
     """Without a journal nobody can go on with it: it is aborted. With one: cases_resume.py."""
     source = make_file(t.path("in"), 128 * MIB)
     proxy, env = through_proxy(t)
-    proxy.rate["up"] = 5 * MIB
+    proxy.hold("up", 9 * MIB)
     process = t.start("cp", "--journal", "none", *PARTS, source, t.uri("k"), env=env)
     wait_for(lambda: proxy.moved["up"] > 8 * MIB, "the upload to run")
     require(len(t.uploads()) == 1, f"{t.uploads()}")
-    proxy.rate.clear()
-    process.signal(signal.SIGINT)
-    result = process.finish(20)
+    process.interrupt(signal.SIGINT)
+    proxy.release()
+    result = process.finish()
     require(result.code == EXIT_INTERRUPTED, f"{result}")
     require("interrupted" in result.err.lower(), f"{result}")
     require(t.uploads() == [] and t.keys() == {}, f"{t.uploads()} {t.keys()}")
@@ -177,12 +169,12 @@ def interrupted_download(t):
     source = make_file(t.path("in"), 64 * MIB)
     t.argosy("cp", source, t.uri("k"))
     proxy, env = through_proxy(t)
-    proxy.gate_bytes = 8 * MIB
+    proxy.hold("down", 8 * MIB)
     process = t.start("cp", "--journal", "none", *PARTS, t.uri("k"), t.path("out"),
                       env=env)
     wait_for(lambda: proxy.moved["down"] >= 8 * MIB, "the download to run")
-    process.signal(signal.SIGINT)
-    result = process.finish(20)
+    process.interrupt(signal.SIGINT)
+    result = process.finish()
     require(result.code == EXIT_INTERRUPTED, f"{result}")
     have = sorted(os.listdir(t.dir))
     require(have == ["home", "in"], f"leftovers: {have}")
@@ -193,11 +185,12 @@ def interrupted_tree(t):
     for index in range(500):
         make_file(t.path("in", f"f{index}"), 20_000)
     proxy, env = through_proxy(t)
-    proxy.rate["up"] = MIB
+    proxy.hold("up", 2 * MIB)
     process = t.start("cp", "-r", "--json", t.path("in"), t.uri(), env=env)
     wait_for(lambda: proxy.moved["up"] > MIB, "the upload to run")
-    process.signal(signal.SIGTERM)
-    result = process.finish(20)
+    process.interrupt(signal.SIGTERM)
+    proxy.release()
+    result = process.finish()
     require(result.code == EXIT_TERMINATED, f"{result}")
     numbers = result.json
     require(numbers["unfinished"] > 0 and numbers["failed"] == 0, f"{numbers}")
@@ -240,27 +233,28 @@ def lost_completion(t):
         require(t.get("k") == file.read(), "other content")
 
 
-def begun_upload(t, proxy):
-    """The id of the upload that argosy makes, when its first parts are there."""
-    wait_for(lambda: proxy.moved["up"] > 6 * MIB, "the upload to run")
+def begin_upload(t, proxy, env):
+    """(the run, the id of the upload that it makes), held up when a part of the four under way at
+    least is there."""
+    source = make_file(t.path("in"), 64 * MIB)
+    proxy.hold("up", 24 * MIB)
+    process = t.start("cp", "--cores", "1", "--cc", "fixed:4", *PARTS, source, t.uri("k"), env=env)
+    wait_for(lambda: proxy.moved["up"] >= 24 * MIB, "the upload to run")
     uploads = t.uploads()
     require(len(uploads) == 1, f"{uploads}")
-    return uploads[0]["UploadId"]
+    return process, uploads[0]["UploadId"]
 
 
 @case("stowage", "rgw")
 def upload_that_vanishes(t):
     """Somebody aborts our multipart upload: it is begun anew."""
-    source = make_file(t.path("in"), 64 * MIB)
     proxy, env = through_proxy(t)
-    proxy.rate["up"] = 8 * MIB
-    process = t.start("cp", *PARTS, source, t.uri("k"), env=env)
-    upload = begun_upload(t, proxy)
+    process, upload = begin_upload(t, proxy, env)
     t.s3.abort_multipart_upload(Bucket=t.bucket, Key="k", UploadId=upload)
-    proxy.rate.clear()
+    proxy.release()
     result = process.finish()
     require(result.code == 0 and "begun anew" in result.err, f"{result}")
-    with open(source, "rb") as file:
+    with open(t.path("in"), "rb") as file:
         require(t.get("k") == file.read(), "other content")
 
 
@@ -268,23 +262,19 @@ def upload_that_vanishes(t):
 def part_that_is_replaced(t):
     """Other bytes get into a part that was acknowledged: the server does not accept our list, and
     the part is sent again."""
-    source = make_file(t.path("in"), 64 * MIB)
     proxy, env = through_proxy(t)
-    proxy.rate["up"] = 8 * MIB
-    process = t.start("cp", *PARTS, source, t.uri("k"), env=env)
-    upload = begun_upload(t, proxy)
-    wait_for(lambda: t.s3.list_parts(Bucket=t.bucket, Key="k", UploadId=upload).get("Parts"),
-             "a part")
-    part = t.s3.list_parts(Bucket=t.bucket, Key="k", UploadId=upload)["Parts"][0]["PartNumber"]
+    process, upload = begin_upload(t, proxy, env)
+    part = wait_for(lambda: t.s3.list_parts(Bucket=t.bucket, Key="k", UploadId=upload).get("Parts"),
+                    "a part")[0]["PartNumber"]
     os.environ["AWS_REQUEST_CHECKSUM_CALCULATION"] = "when_required"  # not another kind than ours
     other = t.server.boto3()
     del os.environ["AWS_REQUEST_CHECKSUM_CALCULATION"]
     other.upload_part(Bucket=t.bucket, Key="k", UploadId=upload, PartNumber=part,
                       Body=b"x" * (5 * MIB))
-    proxy.rate.clear()
+    proxy.release()
     result = process.finish()
     require(result.code == 0, f"{result}")
-    with open(source, "rb") as file:
+    with open(t.path("in"), "rb") as file:
         require(t.get("k") == file.read(), "other content")
 
 
@@ -294,13 +284,15 @@ def server_that_restarts(t):
     for index in range(200):
         make_file(t.path("in", f"f{index}"), 100_000)
     proxy, env = through_proxy(t)
-    proxy.rate["up"] = MIB // 4  # of each connection
+    proxy.hold("up", 8 * MIB)  # more than what can be under way at once
     process = t.start("cp", "-r", t.path("in"), t.uri(), env=env)
     wait_for(t.keys, "an object that is there: what has never worked is given up sooner")
     proxy.pause(5)
-    proxy.rate.clear()
+    proxy.release()
+    began = time.monotonic()
     result = process.finish()
+    seconds = time.monotonic() - began
     require(result.code == 0 and len(t.keys()) == 200, f"{result}")
     notes = [li for li in result.err.split("\n") if "trying again" in li or "next try" in li]
     require(1 <= len(notes) <= 3, f"{len(notes)} notes: {result}")
-    require("answers again" in result.err and result.seconds < 25, f"{result}")
+    require("answers again" in result.err and seconds < 60, f"{seconds}: {result}")

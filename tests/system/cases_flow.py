@@ -7,7 +7,7 @@ import time
 
 import servers
 from content import make_file, same
-from harness import EXIT_MISSING, EXIT_USAGE, MIB, PARTS, case, require
+from harness import EXIT_MISSING, EXIT_USAGE, MIB, PARTS, case, require, wait_for
 from proxy import Proxy
 
 ONE = ("--cores", "1", "--journal", "none")
@@ -24,23 +24,32 @@ def decisions_of(path):
         return [json.loads(line) for line in file]
 
 
+def held_up(t, direction, count, *args):
+    """(result, connections that it made): nothing goes beyond the first 64 KiB before so many
+    connections are there, so that as many parts must be under way at once."""
+    proxy, env = through_proxy(t)
+    proxy.hold(direction, 64 * 1024)
+    process = t.start(*args, env=env)
+    wait_for(lambda: proxy.connections >= count, f"{count} connections")
+    proxy.release()
+    result = process.finish()
+    require(result.code == 0, f"{result}")
+    return result, proxy.connections
+
+
 @case("stowage")
 def fixed_is_what_is_in_flight(t):
     """Each part in flight is a connection: N of them, both ways."""
     source = make_file(t.path("in"), 60 * MIB)
     for count in (1, 7):
-        proxy, env = through_proxy(t)
-        proxy.rate["up"] = 100 * MIB  # slow enough that all N are under way at once
-        log = t.path(f"log{count}")
-        result = t.argosy("cp", *ONE, *PARTS, "--cc", f"fixed:{count}", "--log-decisions", log,
-                          "--json", source, t.uri("k"), env=env)
+        log, words = t.path(f"log{count}"), (*ONE, *PARTS, "--cc", f"fixed:{count}")
+        result, connections = held_up(t, "up", count, "cp", *words, "--log-decisions", log,
+                                      "--json", source, t.uri("k"))
         require(result.json["cc"] == "fixed" and result.json["window"] == count, f"{result}")
-        require(proxy.connections == count, f"{proxy.connections} connections, not {count}")
+        require(connections == count, f"{connections} connections, not {count}")
         require(decisions_of(log) == [], "a fixed window moved")
-        proxy.rate["down"] = 100 * MIB
-        proxy.connections = 0
-        t.argosy("cp", *ONE, *PARTS, "--cc", f"fixed:{count}", t.uri("k"), t.path("out"), env=env)
-        require(proxy.connections == count, f"{proxy.connections} down, not {count}")
+        _, connections = held_up(t, "down", count, "cp", *words, t.uri("k"), t.path("out"))
+        require(connections == count, f"{connections} down, not {count}")
         same(source, t.path("out"))
 
 
@@ -48,11 +57,9 @@ def fixed_is_what_is_in_flight(t):
 def fixed_shares_over_cores(t):
     """Five over two cores, and never more than five at a time."""
     source = make_file(t.path("in"), 60 * MIB)
-    proxy, env = through_proxy(t)
-    proxy.rate["up"] = 100 * MIB
-    t.argosy("cp", "--cores", "2", "--journal", "none", *PARTS, "--cc", "fixed:5", source,
-             t.uri("k"), env=env)
-    require(3 <= proxy.connections <= 6, f"{proxy.connections} connections for fixed:5")
+    _, connections = held_up(t, "up", 5, "cp", "--cores", "2", "--journal", "none", *PARTS, "--cc",
+                             "fixed:5", source, t.uri("k"))
+    require(connections <= 6, f"{connections} connections for fixed:5")
 
 
 @case("stowage")
@@ -60,15 +67,13 @@ def cubic_grows(t):
     """Nothing is refused, so slow start goes on to the bound; the log tells each step."""
     source = make_file(t.path("in"), 128 * MIB)
     proxy, env = through_proxy(t)
-    proxy.rate["up"] = 8 * MIB  # of each connection
+    proxy.rate["up"] = 2 * MIB  # of each connection
     process = t.start("cp", *ONE, *PARTS, "--cc", "cubic", "--connections", "24",
                       "--log-decisions", t.path("log"), source, t.uri("k"), env=env)
-    deadline = time.monotonic() + 40
-    while proxy.connections < 12 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    proxy.rate.clear()
+    wait_for(lambda: proxy.connections >= 12, "twice the connections that it begins with")
+    proxy.release()
     result = process.finish()
-    require(result.code == 0 and proxy.connections >= 12, f"{proxy.connections} {result}")
+    require(result.code == 0, f"{result}")
     require(proxy.connections <= 25, f"{proxy.connections} connections of 24")
     steps = decisions_of(t.path("log"))
     require(steps and steps[0]["old"] == 6 and steps[0]["state"] == "slow start", f"{steps}")
@@ -132,17 +137,14 @@ def congestion_control_of_the_kernel(t):
     """The sockets have what was asked for; what the kernel does not have is refused with a list."""
     source = make_file(t.path("in"), 60 * MIB)
     proxy, env = through_proxy(t)
-    proxy.rate["up"] = 20 * MIB
+    proxy.hold("up", 20 * MIB)
     process = t.start("cp", *ONE, *PARTS, "--tcp-cc", "reno", "--json", source, t.uri("k"), env=env)
     port = proxy.url.rsplit(":", 1)[1]
-    deadline, seen = time.monotonic() + 20, ""
-    while " reno " not in seen and time.monotonic() < deadline:
-        seen = subprocess.run(["ss", "-tinH", f"dport = :{port}"], stdout=subprocess.PIPE,
-                              check=True).stdout.decode()
-        time.sleep(0.02)
-    proxy.rate.clear()
-    result = process.finish(30)
-    require(" reno " in seen, f"no socket has reno: {seen}")
+    wait_for(lambda: " reno " in subprocess.run(["ss", "-tinH", f"dport = :{port}"], check=True,
+                                                stdout=subprocess.PIPE).stdout.decode(),
+             "a socket that has reno")
+    proxy.release()
+    result = process.finish()
     require(result.json["tcp_cc"] == "reno", f"{result}")
     t.fails(["cp", "--tcp-cc", "nope", source, t.uri("k")], EXIT_USAGE, "nope", "it offers", "reno")
     result = t.argosy("cp", "--json", source, t.uri("k"))

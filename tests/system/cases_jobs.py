@@ -4,9 +4,9 @@ import json
 import os
 import signal
 
-from cases_resume import Slow, stop_behind, wait_for
+from cases_resume import Slow, stop_behind
 from content import make_file
-from harness import MIB, case, require
+from harness import MIB, case, require, wait_for
 
 
 def jobs(t):
@@ -30,8 +30,7 @@ def listed(t):
     Slow(t, "cp", large, t.uri("stopped")).stop(signal.SIGINT, "up", 20 * MIB)
     Slow(t, "cp", large, t.uri("killed")).stop(signal.SIGKILL, "up", 20 * MIB)
     slow = Slow(t, "cp", large, t.uri("running"))
-    slow.proxy.rate["up"] = 5 * MIB
-    running = t.start(*slow.args, env=slow.env)
+    running = slow.start("up", 20 * MIB)
     wait_for(lambda: slow.proxy.moved["up"] > MIB, "bytes to move")
     states = {job["target"].rsplit("/", 1)[1]: job["state"] for job in jobs(t).values()}
     wanted = {name: name for name in ("done", "stopped", "killed", "running")}
@@ -48,8 +47,8 @@ def listed(t):
     lines = result.out.splitlines()
     require(len(lines) == 5 and "--all" not in result.err, f"{result}")
     require(lines[1].split()[4:8] == ["1", "0", "0", small], f"{lines[1]}")
-    slow.proxy.rate.clear()
-    running.finish(30)
+    slow.proxy.release()
+    running.finish()
     require(jobs(t)[4]["state"] == "done", f"{jobs(t)}")
     t.argosy("jobs", "clean", "--older-than", "0")
     require(jobs(t) == {} and t.uploads() == [], f"{jobs(t)} {t.uploads()}")

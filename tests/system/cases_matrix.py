@@ -13,7 +13,7 @@ import time
 import matrix
 import servers
 from content import make_file
-from harness import Failure, STOWAGE, case, require
+from harness import Failure, STOWAGE, case, require, wait_for
 
 
 class Plain:
@@ -139,12 +139,10 @@ def acts_that_hold_up(t):
         require(client.sock.recv(1) == b"never", "more came")
     except socket.timeout:
         pass
+    sockets = len(os.listdir(f"/proc/{plain.server.pid}/fd"))
     client.close()
-    fds, deadline = f"/proc/{plain.server.pid}/fd", time.monotonic() + 20
-    sockets = len(os.listdir(fds))
-    while len(os.listdir(fds)) >= sockets:
-        require(time.monotonic() < deadline, "the connection of a client that left is kept")
-        time.sleep(0.05)
+    fds = f"/proc/{plain.server.pid}/fd"
+    wait_for(lambda: len(os.listdir(fds)) < sockets, "the end of a connection whose client left")
 
 
 @case()
@@ -187,18 +185,19 @@ def limited_prefix(t):
 
 @case()
 def service_times(t):
-    plain = Plain(t, "--service-time", "fixed:150ms op=GetObject", "--knee", "4:2")
+    """All sixteen come within the time of one, also on a machine that is slow to send them."""
+    plain = Plain(t, "--service-time", "fixed:1s op=GetObject", "--knee", "4:2")
 
     def ask():
         began = time.monotonic()
         return plain.ask("GET", "/bucket/k")[0], time.monotonic() - began
     status, took = ask()
-    require(status == 200 and 0.14 < took, f"{status} after {took:.3f} s")
+    require(status == 200 and 0.98 < took, f"{status} after {took:.3f} s")
     with concurrent.futures.ThreadPoolExecutor(16) as threads:
         answers = [f.result() for f in [threads.submit(ask) for _ in range(16)]]
     served = [took for status, took in answers if status == 200]
     require({status for status, _ in answers} == {200, 503}, f"{answers}")
-    require(max(served) > 0.28 and len(served) >= 8, f"the knee bends nothing: {answers}")
+    require(max(served) > 1.9 and len(served) >= 8, f"the knee bends nothing: {answers}")
 
 
 @case()

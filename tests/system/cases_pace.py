@@ -9,82 +9,97 @@ import threading
 import time
 
 from content import make_file, same
-from harness import EXIT_MISSING, EXIT_USAGE, MIB, PARTS, case, require
+from harness import EXIT_MISSING, EXIT_USAGE, MIB, PARTS, case, require, wait_for
 from proxy import Proxy
 
 RATE = 10_000_000  # bytes/s: 80 Mbit/s
 
 
 class Flow:
-    """Looks at what a proxy moved, twenty times a second."""
+    """What a proxy moved, looked at twenty times a second, from when the copy is started."""
 
     def __init__(self, t, direction):
         self.proxy, self.direction = Proxy(t.server.url), direction
         # What waits in the proxy's own buffers has not reached argosy yet: little of it.
         self.proxy.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
         self.env = {"AWS_ENDPOINT_URL": self.proxy.url}
-        self.points, self.open = [], True
+        self.begin, self.points, self.open = time.monotonic(), [], True
         t.at_end(self.close)
         self.thread = threading.Thread(target=self.look, daemon=True)
         self.thread.start()
 
     def look(self):
         while self.open:
-            self.points.append((time.monotonic(), self.proxy.moved[self.direction]))
+            moved = self.proxy.moved[self.direction]
+            self.points.append((time.monotonic() - self.begin, moved))
             time.sleep(0.05)
 
     def close(self):
         self.open = False
         self.proxy.close()
 
-    def spans(self, seconds, since=0.0):
-        """The rates over all spans of that length within which something moved throughout."""
-        first = next((at for at, moved in self.points if moved), 0) + since
+    def rate(self):
+        """The mean while something moved."""
+        first = next((at for at, moved in self.points if moved), 0)
         last = next((at for at, moved in self.points if moved == self.points[-1][1]), 0)
-        inside = [point for point in self.points if first <= point[0] <= last]
-        for index, (begin, before) in enumerate(inside):
-            end = next((point for point in inside[index:] if point[0] >= begin + seconds), None)
-            if end:
-                yield (end[1] - before) / (end[0] - begin)
+        return self.points[-1][1] / (last - first) if last > first else 0
+
+    def never_beyond(self, rate, beyond_bytes):
+        """At no time more than the rate allowed until then. (A proxy that has slept sees much in a
+        short time, but none of it too early.)"""
+        for at, moved in self.points:
+            require(moved <= rate * at + beyond_bytes,
+                    f"{moved} bytes within {at:.2f} s, at {rate} bytes/s: {moved - rate * at:.0f}")
 
 
-def keeps(rates, rate):
-    """A busy machine falls behind now and then, and its proxy sees bytes late; the exact bounds are
-    the unit tests' (budget, pace), on virtual time."""
-    rates = list(rates)
-    require(rates, "the run was too short to be judged")
-    mean, most = sum(rates) / len(rates), max(rates)
-    text = f"asked {rate}, mean {mean:.0f}, most {most:.0f} bytes/s"
-    require(most < 1.10 * rate, f"too fast: {text}")
-    require(mean > 0.75 * rate, f"too slow: {text}")
+def reaches(rate, once):
+    """A busy machine falls behind now and then, so that one of some runs is enough. `once`: makes a
+    run and says what it reached; the exact bounds are the unit tests' (budget, pace), on virtual
+    time."""
+    reached = []
+    while len(reached) < 5 and max(reached, default=0) <= 0.75 * rate:
+        reached.append(once(len(reached)))
+    require(max(reached) > 0.75 * rate, f"too slow: {reached}, asked {rate} bytes/s")
 
 
 @case("stowage", "stowage-tls")
 def upload_at_a_rate(t):
-    """Parts of 5 MiB are sent in slices: two seconds see the rate."""
+    """Parts of 5 MiB are sent in slices: a fifth of a second more than the rate is never sent."""
     source = make_file(t.path("in"), 30 * MIB)
-    if t.server.ca:  # no proxy between: the total tells
-        seconds = t.argosy("cp", *PARTS, "--max-rate", "80Mbit/s", "--json", source,
-                           t.uri("k")).json["seconds"]
-        require(30 * MIB / seconds < 1.06 * RATE, f"{seconds} s")
-        require(30 * MIB / seconds > 0.75 * RATE, f"{seconds} s")
-        return
-    flow = Flow(t, "up")
-    t.argosy("cp", *PARTS, "--max-rate", "80Mbit/s", source, t.uri("k"), env=flow.env)
-    keeps(flow.spans(2.0), RATE)
+    copy = ("cp", *PARTS, "--max-rate", "80Mbit/s", "--json", source, t.uri("k"))
+
+    def by_proxy(_):
+        flow = Flow(t, "up")
+        t.argosy(*copy, env=flow.env)
+        flow.close()
+        flow.never_beyond(RATE, RATE / 5)
+        return flow.rate()
+
+    def by_itself(_):  # no proxy between: the total tells
+        rate = 30 * MIB / t.argosy(*copy).json["seconds"]
+        require(rate < 1.06 * RATE, f"{rate:.0f} bytes/s")
+        return rate
+    reaches(RATE, by_itself if t.server.ca else by_proxy)
     with open(source, "rb") as file:
         require(t.get("k") == file.read(), "something else was stored")
 
 
 @case("stowage")
 def download_at_a_rate(t):
-    """By a timetable that says the same all day."""
+    """By a timetable that says the same all day. What lies in argosy's own sockets is what goes
+    beyond the rate, until it is read."""
     source = make_file(t.path("in"), 30 * MIB)
     t.argosy("cp", *PARTS, source, t.uri("k"))
-    flow = Flow(t, "down")
-    t.argosy("cp", *PARTS, "--max-rate", "00:00,10MB 12:00,80Mbit", t.uri("k"), t.path("out"),
-             env=flow.env)
-    keeps(flow.spans(2.0, since=0.2), RATE)  # the proxy's own buffers fill first
+
+    def once(_):
+        flow = Flow(t, "down")
+        seconds = t.argosy("cp", *PARTS, "--max-rate", "00:00,10MB 12:00,80Mbit", "--json",
+                           t.uri("k"), t.path("out"), env=flow.env).json["seconds"]
+        flow.close()
+        require(30 * MIB / seconds < 1.06 * RATE, f"{seconds} s")
+        flow.never_beyond(RATE, RATE)
+        return flow.rate()
+    reaches(RATE, once)
     same(source, t.path("out"))
 
 
@@ -93,12 +108,14 @@ def small_files_at_a_rate(t):
     """Many objects: the rate holds over all connections together, heads counted."""
     for number in range(400):
         make_file(t.path("tree", f"{number}"), 20_000)
-    result = t.argosy("cp", "-r", "--max-rate", "4MB", "--json", t.path("tree"), t.uri("t/"))
-    up = 8_000_000 / result.json["seconds"]
-    require(3_000_000 < up < 4_240_000, f"{up:.0f} bytes/s up")
-    result = t.argosy("cp", "-r", "--max-rate", "4MB", "--json", t.uri("t/"), t.path("back"))
-    down = 8_000_000 / result.json["seconds"]
-    require(3_000_000 < down < 4_240_000, f"{down:.0f} bytes/s down")
+
+    def copied(*places):
+        rate = 8_000_000 / t.argosy("cp", "-r", "--max-rate", "4MB", "--json",
+                                    *places).json["seconds"]
+        require(rate < 4_240_000, f"{rate:.0f} bytes/s from {places[0]}")
+        return rate
+    reaches(4_000_000, lambda n: copied(t.path("tree"), t.uri(f"t{n}/")))
+    reaches(4_000_000, lambda n: copied(t.uri("t0/"), t.path(f"back{n}")))
 
 
 @case()
@@ -126,24 +143,19 @@ def caps_of(port):
 
 def await_caps(port, good, what):
     """Waits until the caps of all connections are as they should be."""
-    end, caps = time.monotonic() + 20, []
-    while time.monotonic() < end:
-        caps = caps_of(port)
-        if len(caps) >= 2 and all(good(cap) for cap in caps):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{what}: {caps}")
+    def are_good():
+        caps[:] = caps_of(port)
+        return len(caps) >= 2 and all(good(cap) for cap in caps)
+    caps = []
+    wait_for(are_good, lambda: f"caps {what}: {caps}")
 
 
 def limit_of(t, copy):
     """Of one that runs, whatever else does on this machine; waits until it answers."""
-    for _ in range(200):
+    def found():
         states = [json.loads(line) for line in t.argosy("ctl", "--json").out.splitlines()]
-        for state in states:
-            if state["pid"] == copy.popen.pid and state["found"]:
-                return state["max_rate_bytes_per_s"]
-        time.sleep(0.02)
-    raise AssertionError("the transfer does not show up")
+        return [s for s in states if s["pid"] == copy.popen.pid and s["found"]]
+    return wait_for(found, "the transfer to show up")[0]["max_rate_bytes_per_s"]
 
 
 @case("stowage")
@@ -152,6 +164,7 @@ def each_connection_is_capped(t):
     there is none."""
     source = make_file(t.path("in"), 60 * MIB)
     flow = Flow(t, "up")
+    flow.proxy.rate["up"] = MIB // 2  # so that there is something to see, however late we look
     port = flow.proxy.url.rsplit(":", 1)[1]
     copy = t.start("cp", "--cores", "1", "--cc", "fixed:4", *PARTS, "--max-rate", "8MB", source,
                    t.uri("k"), env=flow.env)
@@ -159,11 +172,10 @@ def each_connection_is_capped(t):
     await_caps(port, lambda cap: cap and 4e6 * 8 * 0.9 < cap <= 16e6 * 8 * 1.06, "at 8 MB/s")
     t.argosy("ctl", str(copy.popen.pid), "4MB")
     await_caps(port, lambda cap: cap and 2e6 * 8 * 0.9 < cap <= 8e6 * 8 * 1.06, "at 4 MB/s")
-    flow.proxy.rate["up"] = 6 * MIB  # so that there is something left to see
     t.argosy("ctl", str(copy.popen.pid), "off")
     await_caps(port, lambda cap: cap is None, "without a limit")
-    flow.proxy.rate.clear()
-    require(copy.finish(30).code == 0, "the copy failed")
+    flow.proxy.release()
+    require(copy.finish().code == 0, "the copy failed")
 
 
 @case("stowage")
@@ -171,24 +183,21 @@ def up_and_down_apart(t):
     """A run takes the rate of its way."""
     source = make_file(t.path("in"), 8 * MIB)
     copy = t.start("cp", "--max-rate", "off:100K", source, t.uri("k"))
-    require(copy.finish(20).code == 0, "an upload was held to what is meant for downloads")
+    require(copy.finish(60).code == 0, "an upload was held to what is meant for downloads")
     slow = t.start("cp", "--max-rate", "off:100K", t.uri("k"), t.path("out"))
     require(limit_of(t, slow) == 102400, "the rate of downloads")
     changed = t.argosy("ctl", str(slow.popen.pid), "100K:off", "--json")
     require(changed.json["max_rate_bytes_per_s"] == 0, f"{changed}")
-    require(slow.finish(20).code == 0, "the download failed")
+    require(slow.finish(60).code == 0, "the download failed")
     same(source, t.path("out"))
 
 
 def running(t, count):
     """What ctl says once that many transfers run."""
-    for _ in range(200):
-        result = t.argosy("ctl", "--json")
-        states = [json.loads(line) for line in result.out.splitlines()]
-        if len(states) == count and all(state["found"] for state in states):
-            return states
-        time.sleep(0.02)
-    raise AssertionError(f"{count} transfers do not show up: {result}")
+    def found():
+        states = [json.loads(line) for line in t.argosy("ctl", "--json").out.splitlines()]
+        return states if len(states) == count and all(s["found"] for s in states) else None
+    return wait_for(found, f"{count} transfers to show up")
 
 
 @case("stowage")
@@ -210,7 +219,7 @@ def ctl_changes_the_rate(t):
     require(changed.json["max_rate_bytes_per_s"] == 200_000_000, f"{changed}")
     changed = t.argosy("ctl", str(state["pid"]), "off")
     require("no limit" in changed.out, f"{changed}")
-    result = copy.finish(20)
+    result = copy.finish()
     require(result.code == 0 and "rate limit: off" in result.err, f"{result}")
     require(not os.listdir(folder), "the socket was left")
 
@@ -234,4 +243,4 @@ def ctl_says_what_is_wrong(t):
     state = running(t, 1)[0]  # the name that the dead one left does not matter
     require(state["pid"] == copies[1].popen.pid, f"{state}")
     require("at most 50.0 MiB/s" in t.argosy("ctl", "50M").out, "the only one needs no number")
-    require(copies[1].finish(20).code == 0, "the other copy failed")
+    require(copies[1].finish().code == 0, "the other copy failed")

@@ -9,11 +9,11 @@ import json
 import os
 import signal
 import subprocess
-import time
 import zlib
 
 from content import make_file, same
-from harness import EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_SOME, MIB, PARTS, Skip, case, require
+from harness import (EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_SOME, MIB, PARTS, Skip, case, require,
+                     wait_for)
 from proxy import Proxy
 
 
@@ -180,19 +180,18 @@ def failures_are_counted(t):
 
 
 def start_slow(t, *options):
-    """A run that has moved some of 300 files, and is at it; t.slow is its way to the server."""
+    """A run that has moved some of 300 files, and is held up at the others; t.slow is its way to
+    the server."""
     for index in range(300):
         make_file(t.path("in", f"f{index}"), 20_000)
     proxy = Proxy(t.server.url)
     t.at_end(proxy.close)
-    proxy.rate["up"] = MIB
+    proxy.hold("up", 2 * MIB)
     t.slow = proxy
     process = t.start("cp", "-r", *options, "--manifest", t.path("m"), t.path("in"), t.uri(),
                       env={"AWS_ENDPOINT_URL": proxy.url})
-    deadline = time.monotonic() + 30
-    while not os.path.exists(t.path("m.partial")) or os.stat(t.path("m.partial")).st_size < 2000:
-        require(time.monotonic() < deadline, "no line was written")
-        time.sleep(0.02)
+    wait_for(lambda: os.path.exists(t.path("m.partial")) and
+             os.stat(t.path("m.partial")).st_size >= 2000, "lines that are written")
     return process
 
 
@@ -202,8 +201,9 @@ def interrupted(t):
     with open(t.path("m"), "w", encoding="utf-8") as file:
         file.write("before\n")
     process = start_slow(t)
-    process.signal(signal.SIGINT)
-    result = process.finish(30)
+    process.interrupt(signal.SIGINT)
+    t.slow.release()
+    result = process.finish()
     require(result.code == EXIT_INTERRUPTED and "m.partial" in result.err, f"{result}")
     with open(t.path("m"), encoding="utf-8") as file:
         require(file.read() == "before\n", "the manifest of another run was replaced")
@@ -217,9 +217,9 @@ def interrupted(t):
 def resumed(t):
     """What an earlier run has moved has no line: the manifest does not claim to be whole."""
     process = start_slow(t)
-    process.signal(signal.SIGINT)
-    process.finish(30)
-    t.slow.rate["up"] = 1000 * MIB
+    process.interrupt(signal.SIGINT)
+    t.slow.release()
+    process.finish()
     result = t.argosy("cp", "-r", "--manifest", t.path("m"), t.path("in"), t.uri(),
                       env={"AWS_ENDPOINT_URL": t.slow.url})
     require("going on with job" in result.err and "earlier run" in result.err, f"{result}")
@@ -236,7 +236,7 @@ def killed(t):
     second = t.argosy("cp", "--manifest", t.path("m"), t.path("in/f1"), t.uri("other"), code=None)
     require(second.code != 0 and "another run" in second.err, f"{second}")
     process.signal(signal.SIGKILL)
-    process.finish(30)
+    process.finish()
     _, objects, end = read(t.path("m.partial"))
     keys = t.keys()
     require(end is None and objects, f"{end}")

@@ -15,7 +15,7 @@ import harness
 import servers
 from content import make_file
 from harness import (EXIT_CREDENTIALS, EXIT_ENVIRONMENT, EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME, MIB,
-                     PARTS, Skip, case, require)
+                     PARTS, Skip, case, require, wait_for)
 
 SECRET = "AbSecretOfThisTestOnly/0123456789+xyzXYZ"
 TOKEN = "AbTokenOfThisTestOnly" + "0123456789" * 20
@@ -23,13 +23,6 @@ TOKEN = "AbTokenOfThisTestOnly" + "0123456789" * 20
 
 def files_of(folder):
     return [os.path.join(here, name) for here, _, names in os.walk(folder) for name in names]
-
-
-def wait_for(condition, what, seconds=30):
-    until = time.monotonic() + seconds
-    while not condition():
-        require(time.monotonic() < until, f"{what}: not within {seconds} s")
-        time.sleep(0.01)
 
 
 def seen_by_ps(pid):
@@ -51,8 +44,8 @@ def secrets_stay_home(t):
     t.at_end(t.server.stop)
     env = {"AWS_SESSION_TOKEN": TOKEN}
     make_file(t.path("in/a"), 10)
-    make_file(t.path("in/large"), 12 * MIB)
-    said = []
+    make_file(t.path("in/large"), 20 * MIB)
+    s3, said = t.server.boto3(), []
 
     def run(*args, code=EXIT_OK, **more):
         result = t.argosy(*args, code=code, env={**env, **more})
@@ -62,8 +55,7 @@ def secrets_stay_home(t):
     run("mb", "s3://bucket")
     slow = t.start("cp", "-r", *talk, *PARTS, "--max-rate", "4M",
                    "--manifest", t.path("m"), t.path("in"), "s3://bucket/p/", env=env)
-    wait_for(lambda: t.server.boto3().list_multipart_uploads(Bucket="bucket").get("Uploads"),
-             "an upload begins")
+    wait_for(lambda: s3.list_multipart_uploads(Bucket="bucket").get("Uploads"), "an upload")
     said.append(seen_by_ps(slow.popen.pid))
     slow.signal(signal.SIGINT)
     result = slow.finish()
@@ -95,7 +87,7 @@ def files_are_private(t):
         slow = t.start("cp", *PARTS, "--max-rate", "4M", t.uri("k"), t.path("out/k"))
     finally:
         os.umask(before)
-    wait_for(lambda: os.path.isdir(t.path("out")) and os.listdir(t.path("out")), "a file begins")
+    wait_for(lambda: os.path.isdir(t.path("out")) and os.listdir(t.path("out")), "a file")
     paths = files_of(t.path("out")) + files_of(t.path("home/.local/state/argosy"))
     modes = {path: os.stat(path).st_mode & 0o777 for path in paths}
     slow.signal(signal.SIGINT)
@@ -115,7 +107,7 @@ def no_core_files(t):
         child = subprocess.Popen(argv, env=env, cwd=t.dir, preexec_fn=unlimited,
                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL)
-        wait_for(lambda: ready(child.pid), f"{argv[0]} is under way")
+        wait_for(lambda: ready(child.pid), f"{argv[0]} to be under way")
         os.kill(child.pid, signal.SIGSEGV)
         _, status = os.waitpid(child.pid, 0)
         child.returncode = -signal.SIGSEGV
@@ -169,7 +161,9 @@ def link_races(t):
     os.symlink(outside, t.path("out/link"))
     swapper = Swapper(t.path("out/d"), t.path("out/link"))
     refused = 0
-    for _ in range(3):
+    for runs in range(30):  # three, and more where the machine lets the swapper run but rarely
+        if runs >= 3 and refused > 0:
+            break
         before = swapper.swaps
         result = t.argosy("cp", "-r", "--journal", "none", t.uri(), t.path("out"),
                           code={EXIT_OK, EXIT_SOME})

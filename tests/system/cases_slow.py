@@ -1,16 +1,17 @@
 """One slow connection of many must not hold up a run; nor may what is done about it cost much."""
 
-from cases_faults import wait_for
 from content import make_file, same
-from harness import MIB, PARTS, case, require
+from harness import MIB, PARTS, case, require, wait_for
 from proxy import Proxy
 
 MANY = ("--cores", "1", "--connections", "16", "--json")  # a model is made of eight samples
+SOON_S = 100  # on a machine that others load; what is slow here would take a quarter of an hour
 
 
 def small_buffers(t):
     """A proxy in which a slow connection shows soon: its sockets hold little."""
     proxy = Proxy(t.server.url, buffer_bytes=256 * 1024)
+    proxy.crawl_rate = 5000
     t.at_end(proxy.close)
     return proxy, {"AWS_ENDPOINT_URL": proxy.url}
 
@@ -27,14 +28,14 @@ def check_cuts(result, part_bytes):
 
 @case("stowage")
 def slow_connection_up(t):
-    """At its rate a part takes two minutes: it is sent again on another connection."""
+    """At its rate a part takes a quarter of an hour: it is sent again on another connection."""
     source = make_file(t.path("in"), 120 * MIB)
     proxy, env = small_buffers(t)
     proxy.crawl["up"] = (12 * MIB, 1)
     result = t.argosy("cp", *MANY, *PARTS, source, t.uri("k"), env=env)
     require(proxy.crawl["up"][1] == 0, "no connection was slow")
     json = check_cuts(result, 5 * MIB)
-    require(result.seconds < 60, f"it held up the run: {result}")
+    require(result.seconds < SOON_S, f"it held up the run: {result}")
     require(json["retries"] == json["cuts"], f"{result}")
     moved_max = 120 * MIB + json["cut_bytes"] + json["cuts"] * 2 * MIB
     require(proxy.moved["up"] <= moved_max, f"{proxy.moved}: {result}")
@@ -53,7 +54,7 @@ def slow_connection_down(t):
     require(proxy.crawl["down"][1] == 0, "no connection was slow")
     json = check_cuts(result, 5 * MIB)
     require(json["cut_bytes"] <= json["cuts"] * 2 * MIB, f"{result}")
-    require(result.seconds < 60, f"it held up the run: {result}")
+    require(result.seconds < SOON_S, f"it held up the run: {result}")
     same(source, t.path("out"))
 
 
@@ -65,11 +66,11 @@ def slow_object(t):
     t.argosy("cp", "-r", t.path("in"), t.uri())
     proxy, env = small_buffers(t)
     proxy.crawl["down"] = (400_000, 1)
-    proxy.crawl_rate = 3000
+    proxy.crawl_rate = 300
     result = t.argosy("cp", "-r", *MANY, t.uri(), t.path("out"), env=env)
     require(proxy.crawl["down"][1] == 0, "no connection was slow")
     check_cuts(result, MIB)
-    require(result.seconds < 60, f"it held up the run: {result}")
+    require(result.seconds < SOON_S, f"it held up the run: {result}")
     for index in range(60):
         same(t.path("in", f"f{index}"), t.path("out", f"f{index}"))
 
@@ -97,5 +98,5 @@ def trickle(t):
     proxy.crawl_rate = 100
     result = t.argosy("ls", "--stall-timeout", "2s", t.uri(), env=env)
     require(proxy.crawl["down"][1] == 0, "no connection was slow")
-    require(result.seconds < 40, f"it was waited for: {result}")
+    require(result.seconds < SOON_S, f"it was waited for: {result}")
     require(len(result.out.splitlines()) == 500, f"{result}")

@@ -30,6 +30,7 @@ PARTS = ("--part-size", "5M", "--multipart-threshold", "5M")  # as small as S3 h
 
 EXIT_OK, EXIT_SOME, EXIT_USAGE, EXIT_CREDENTIALS, EXIT_MISSING, EXIT_ENVIRONMENT = range(6)
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+FINISH_S = 120  # by then a program that ends at all has ended, on a machine that others load too
 
 cases = []  # (name, function, server name or None)
 
@@ -56,6 +57,20 @@ def case(*servers):
 def require(condition, text):
     if not condition:
         raise Failure(text)
+
+
+def wait_for(condition, what, seconds=60):
+    """What it says in the end, which is true; `what`: a text, or who makes one. Seconds are many,
+    since they cost nothing where things work, however busy the machine is."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            what = what() if callable(what) else what
+            raise Failure(f"waited in vain for {what}: {seconds} s")
+        time.sleep(0.01)
 
 
 def is_sanitized():
@@ -134,7 +149,13 @@ class Process:
         """Its standard error so far."""
         return os.pread(self.err_file.fileno(), 1 << 20, 0).decode("utf-8", "replace")
 
-    def finish(self, timeout=60):
+    def interrupt(self, number):
+        """Sends argosy a signal, and waits until it stops whatever it is held up at."""
+        self.signal(number)
+        wait_for(lambda: "stopping" in self.said(), "its word that it stops")
+        time.sleep(0.2)  # it tells its cores behind that word
+
+    def finish(self, timeout=FINISH_S):
         late = threading.Event()
 
         def end():
@@ -229,7 +250,7 @@ class Test:
         return Process([program or ARGOSY, *args], self.environment(**(env or {})), self.dir,
                        stdin, stdout)
 
-    def argosy(self, *args, code=EXIT_OK, timeout=60, **how):
+    def argosy(self, *args, code=EXIT_OK, timeout=FINISH_S, **how):
         """Runs argosy and requires its exit code (one, several, or None for any)."""
         result = self.start(*args, **how).finish(timeout)
         codes = code if isinstance(code, (tuple, set)) else (code,)

@@ -1,5 +1,6 @@
 """A TCP proxy that misbehaves on demand, between argosy and a server."""
 
+import select
 import socket
 import threading
 import time
@@ -14,11 +15,12 @@ class Proxy:
     swap = (theirs, ours): bytes of the server's that argosy sees others for, and the reverse
     lose = [text, times]: after a request with that text in its head, the reply is thrown away and
         the connection closed; `seen` counts such requests
-    rate[direction] = bytes/s over all connections
+    rate[direction] = bytes/s of each connection
     crawl[direction] = (minimum, times): such a connection moves `crawl_rate` bytes/s from then on
     pumps: how many ways of connections still carry something
     buffer_bytes: what the sockets to argosy hold, each way, so that it sees soon what is slow
-    gate: an Event; while it is clear nothing moves down beyond `gate_bytes` in all"""
+    hold(direction, bytes): nothing moves that way beyond so many in all, until release(): a run can
+        be looked at in its midst, however late somebody looks"""
 
     def __init__(self, url, host="127.0.0.1", buffer_bytes=None):
         scheme, _, place = url.partition("://")
@@ -26,10 +28,10 @@ class Proxy:
         self.flip, self.cut, self.rate, self.crawl = {}, {}, {}, {}
         self.crawl_rate, self.swap = 50_000, None
         self.lose, self.seen, self.losing = [None, 0], 0, set()
-        self.gate, self.gate_bytes = threading.Event(), None
-        self.moved = {"up": 0, "down": 0}
+        self.moved, self.held = {"up": 0, "down": 0}, {}
         self.connections, self.pumps = 0, 0
         self.lock = threading.Lock()
+        self.turn = threading.Condition(self.lock)
         self.listener = socket.create_server((host, 0), backlog=128)
         if buffer_bytes:
             for name in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -39,16 +41,24 @@ class Proxy:
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
+        listener = self.listener
         while self.open:
             try:
-                client, _ = self.listener.accept()
-                server = socket.create_connection(self.target)
-            except OSError:
+                self.waits(listener, None)
+                with self.lock:  # so that at_rest() sees it waiting or counted
+                    client, _ = listener.accept()
+                    self.pumps += 2
+                    self.connections += 1
+            except (OSError, ValueError):  # it was closed
                 return
-            self.connections += 1
+            try:
+                server = socket.create_connection(self.target)
+            except OSError:  # it is not there now: as if nobody listened here
+                self.drop([client])
+                with self.lock:
+                    self.pumps -= 2
+                continue
             self.sockets += [client, server]
-            with self.lock:
-                self.pumps += 2
             for args in ((client, server, "up"), (server, client, "down")):
                 threading.Thread(target=self.pump, args=(*args, self.connections),
                                  daemon=True).start()
@@ -117,9 +127,33 @@ class Proxy:
             sink.sendall(data[at:at + step])
 
     def wait(self, direction):
-        if direction == "down" and self.gate_bytes is not None:
-            if self.moved["down"] >= self.gate_bytes:
-                self.gate.wait()
+        with self.turn:
+            while direction in self.held and self.moved[direction] >= self.held[direction]:
+                self.turn.wait()
+
+    def hold(self, direction, count):
+        with self.turn:
+            self.held[direction] = count
+            self.turn.notify_all()
+
+    def release(self):
+        """As if nothing had ever been held or slowed down."""
+        with self.turn:
+            self.held.clear()
+            self.rate.clear()
+            self.turn.notify_all()
+
+    def at_rest(self):
+        """All that clients have sent, and have been sent, has come through, and they are gone."""
+        with self.lock:
+            return self.pumps == 0 and not self.waits(self.listener, 0)
+
+    @staticmethod
+    def waits(listener, timeout):
+        """Does a client wait to be accepted? (select() cannot tell of a descriptor above 1023.)"""
+        poll = select.poll()
+        poll.register(listener, select.POLLIN)
+        return poll.poll(timeout)
 
     def pause(self, seconds, meanwhile=lambda: None):
         """Nobody listens meanwhile, and all connections are reset."""
@@ -142,7 +176,7 @@ class Proxy:
 
     def close(self):
         self.open = False
-        self.gate.set()
+        self.release()
         for end in [self.listener, *self.sockets]:
             try:
                 end.shutdown(socket.SHUT_RDWR)

@@ -102,7 +102,7 @@ class Stowage(Server):
     def ask(self, number, until):
         """Sends a signal; the log from the last question up to the answer."""
         self.popen.send_signal(number)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with open(self.log.name, encoding="utf-8", errors="replace") as log:
                 log.seek(self.log_at)
@@ -120,7 +120,7 @@ class Stowage(Server):
     def stop(self):
         self.popen.terminate()
         try:
-            self.popen.wait(10)
+            self.popen.wait(30)
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
