@@ -128,6 +128,7 @@ static void lookout_see(struct lookout *lookout, struct request *request)
         .again_bytes = bytes - min_u64(bytes, lookout_kept_bytes(request)),
         .stall_ns = request->client->conf->stall_timeout_ns,
         .cuts = item->cuts,
+        .lone_cuts = item->lone_cuts,
         .floor_only = lookout_rule_of(request->call->kind) == LOOKOUT_FLOOR,
     };
     straggler_see(&lookout->straggler, &item->trail, &item->view);
@@ -150,13 +151,25 @@ static void lookout_cut_behind(struct lookout *lookout, struct request *request)
     exchange_cut(&request->exchange, ERR_STRAGGLER, NULL);
 }
 
+/* Is it the path, or this connection? */
+static void lookout_cut_lone(struct request *request)
+{
+    const struct request_call *call = request->call;
+    request->watched.lone_cuts++;
+    log_line(
+        &request->client->conf->log, LOG_DETAIL,
+        "s3://%.*s/%.*s: next to nothing moved for minutes; asking again on another connection",
+        (int)call->bucket.count, call->bucket.data, (int)call->key.count, call->key.data);
+    exchange_cut(&request->exchange, ERR_STRAGGLER, NULL);
+}
+
 static bool lookout_may_cut(const struct request *request)
 {
     bool sent = request->exchange.sent_ns != 0;
     return lookout_rule_of(request->call->kind) != LOOKOUT_UNSENT || !sent;
 }
 
-/* True when it was cut for being behind: one at a look, so that it shows at the next whether that
+/* True when it was cut for being slow: one at a look, so that it shows at the next whether that
  * helped. */
 static bool lookout_judge(struct lookout *lookout, struct request *request, bool others)
 {
@@ -170,6 +183,10 @@ static bool lookout_judge(struct lookout *lookout, struct request *request, bool
     case STRAGGLER_BEHIND:
         if (others) break;
         lookout_cut_behind(lookout, request);
+        return true;
+    case STRAGGLER_LONE:
+        if (others) break;
+        lookout_cut_lone(request);
         return true;
     }
     return false;

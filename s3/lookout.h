@@ -22,7 +22,7 @@ struct lookout_item { /* of a request */
     struct link link;
     struct straggler_trail trail;
     struct straggler_view view; /* of this look, when it was seen */
-    uint32_t cuts;              /* of the same part, range or object */
+    uint32_t cuts, lone_cuts;   /* of the same part, range or object */
     bool watched, seen;
 };
 

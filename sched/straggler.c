@@ -11,6 +11,7 @@
 #define STRAGGLER_WINDOW_SHIFT 3u
 /* A cut costs a request as well, however few bytes had moved. */
 #define STRAGGLER_CHARGE_MIN_BYTES MIB
+#define STRAGGLER_LONE_SHIFT_MAX   16u /* more is for ever */
 
 void straggler_init(struct straggler *straggler)
 {
@@ -105,12 +106,14 @@ static uint64_t straggler_own_rate(const struct straggler_trail *trail)
 void straggler_survey(struct straggler *straggler)
 {
     straggler->rate_count = straggler->out_count = 0;
+    straggler->rate_sum = 0;
     straggler->looks++;
 }
 
 static void straggler_note_rate(struct straggler *straggler, uint64_t rate)
 {
     uint32_t at = straggler->rate_count;
+    straggler->rate_sum += rate;
     if (at == STRAGGLER_RATES_MAX) return; /* so many tell enough */
     for (; at > 0 && straggler->rates[at - 1] > rate; at--)
         straggler->rates[at] = straggler->rates[at - 1];
@@ -130,8 +133,8 @@ void straggler_see(struct straggler *straggler, struct straggler_trail *trail,
     trail->moving = !view->answering;
     if (view->answering) { /* what moves afterwards is measured anew */
         trail->window_bytes = trail->window_ns = 0;
-        trail->floor_bytes = trail->share_bytes = view->moved_bytes;
-        trail->floor_ns = trail->share_ns = view->waited_ns;
+        trail->floor_bytes = trail->share_bytes = trail->lone_bytes = view->moved_bytes;
+        trail->floor_ns = trail->share_ns = trail->lone_ns = view->waited_ns;
     } else {
         trail->window_bytes += bytes - (trail->window_bytes >> STRAGGLER_WINDOW_SHIFT);
         trail->window_ns += ns - (trail->window_ns >> STRAGGLER_WINDOW_SHIFT);
@@ -219,6 +222,35 @@ static bool straggler_is_behind(const struct straggler *straggler,
     return straggler_is_alone_in_it(straggler, trail, view, limit_ns);
 }
 
+/* How long it may go on so. */
+static uint64_t straggler_lone_ns(const struct straggler_view *view, uint64_t limit_ns)
+{
+    uint64_t patience_ns = STRAGGLER_LONE_STALLS * view->stall_ns;
+    if (limit_ns) patience_ns = max_u64(view->stall_ns, 4 * limit_ns);
+    return patience_ns << min_u64(view->lone_cuts, STRAGGLER_LONE_SHIFT_MAX);
+}
+
+/* Slow all the time, and all that is under way with it is now: whether that is the path or only
+ * its connection, another one will tell. */
+static bool straggler_is_lone(const struct straggler *straggler, struct straggler_trail *trail,
+                              const struct straggler_view *view)
+{
+    uint64_t span_ns = view->waited_ns - trail->lone_ns;
+    uint64_t limit_ns = straggler_limit_ns(straggler, view->bytes);
+    uint64_t patience_ns = straggler_lone_ns(view, limit_ns);
+    if (span_ns < patience_ns) return false;
+    uint64_t usual = straggler_rate_of(view->bytes, limit_ns);
+    double floor = (double)max_u64(STRAGGLER_LONE_FLOOR, usual / STRAGGLER_SHARE); /* bytes/s */
+    double moved = (double)(view->moved_bytes - trail->lone_bytes);
+    if (moved * (double)NS_PER_S >= floor * (double)span_ns) {
+        trail->lone_bytes = view->moved_bytes;
+        trail->lone_ns = view->waited_ns;
+        return false;
+    }
+    if ((double)straggler->rate_sum >= floor) return false;
+    return straggler_left_ns(trail, view) > patience_ns;
+}
+
 enum straggler_verdict straggler_judge(struct straggler *straggler, struct straggler_trail *trail,
                                        const struct straggler_view *view)
 {
@@ -227,6 +259,8 @@ enum straggler_verdict straggler_judge(struct straggler *straggler, struct strag
         if (!view->floor_only && straggler_is_below_share(straggler, trail, view))
             return STRAGGLER_STALLED;
     }
-    if (view->floor_only || !straggler_is_behind(straggler, trail, view)) return STRAGGLER_FINE;
-    return STRAGGLER_BEHIND;
+    if (view->floor_only) return STRAGGLER_FINE;
+    if (straggler_is_behind(straggler, trail, view)) return STRAGGLER_BEHIND;
+    if (view->answering || !straggler_is_lone(straggler, trail, view)) return STRAGGLER_FINE;
+    return STRAGGLER_LONE;
 }

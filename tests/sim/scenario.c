@@ -20,6 +20,10 @@
  * after the other. A run without faults waits for nothing but the network. */
 #define FAULTY_NS_MAX    (24 * 3600 * NS_PER_S)
 #define FAULTLESS_NS_MAX (30 * 60 * NS_PER_S)
+/* What they have left behind when they end: a slow connection that nothing else moves beside is
+ * given up after 32 stalls of 20 s, perhaps a second time after twice that, or brings the rest of a
+ * part, at 4 KiB/s or more (sched/straggler.h). */
+#define CALM_NS_MAX      (3600 * NS_PER_S)
 #define INTERRUPT_NS_MAX (30 * 60 * NS_PER_S)
 
 _Static_assert(FAULT_COUNT <= 64 && SCENARIO_KINDS <= 8, "the totals have room");
@@ -42,7 +46,7 @@ static struct { /* of the process that runs */
     struct run *run;
     struct event interrupt;
     uint64_t interrupted_ns; /* 0: it was not */
-    uint64_t started_ns, limit_ns;
+    uint64_t started_ns, ended_ns, limit_ns;
     struct net_options net;
 } life;
 
@@ -101,6 +105,22 @@ static void draw_faults(void)
         double rate = draw_scale(0.005, 0.5);
         if (has) world->fault_rates[i] = is_of_segments((enum fault)i) ? rate / 30 : rate;
     }
+}
+
+/* Some time the faults end, and what they have left behind must come to an end as well. */
+static void draw_calm(void)
+{
+    double after_ns = 1e9 * pow(2000, rand_unit(&world->later));
+    bool ends = rand_below(&world->later, 2) == 0 || scenario.slow;
+    if (ends && !scenario.faulty_lives) world->calm_ns = world->now_ns + (uint64_t)after_ns;
+}
+
+static void draw_few(void)
+{
+    scenario.few = rand_below(&world->later, 5) < 2;
+    if (!scenario.few) return;
+    world->fault_rates[FAULT_CONN_SLOW] = 0.8;
+    world->fault_rates[FAULT_CONN_FADES] = 0.01;
 }
 
 static bool has_fault(enum fault fault)
@@ -216,6 +236,7 @@ static void draw_items(void)
     if (scenario_is_tree()) count = world_chance(0.05) ? 200 : (uint64_t)draw_scale(1, 40);
     if (scenario_is_tree()) bytes_max = (scenario.heavy || scenario.racy ? 24 : 16) * MIB;
     if (scenario.slow) count = world_between(40, 150);
+    if (scenario.few) count = 1 + rand_below(&world->later, 8);
     if (scenario.slow || scenario.racy) large_chance = 5;
     for (uint64_t i = 0; i < count; i++) {
         bool large = world_below(large_chance) == 0 || (i < 2 && (scenario.racy || scenario.heavy));
@@ -392,7 +413,10 @@ void scenario_on_listed(const char *key)
 void scenario_on_line(enum log_level level, const char *text)
 {
     char name[PATH_BYTES_MAX];
-    if (strstr(text, "next to nothing moved")) scenario.stalls++;
+    if (strstr(text, "next to nothing moved for minutes"))
+        scenario.lone++;
+    else if (strstr(text, "next to nothing moved"))
+        scenario.stalls++;
     const char *arrow = strstr(text, scenario_is_upload() ? " -> s3://" : " <- s3://");
     if (level != LOG_DETAIL || !arrow) return;
     scenario.done_lines++;
@@ -406,9 +430,16 @@ void scenario_on_line(enum log_level level, const char *text)
     item->done = item->ever_done = true;
 }
 
+static bool is_calm(void)
+{
+    return world->faulty && world->now_ns > world->calm_ns;
+}
+
 void scenario_on_round(void)
 {
     if (world->now_ns - life.started_ns > life.limit_ns) world_broken("the run does not end");
+    if (is_calm() && world->now_ns - world->calm_ns > CALM_NS_MAX)
+        world_broken("the run does not end, although nothing goes wrong any more");
     if (life.interrupted_ns && world->now_ns - life.interrupted_ns > INTERRUPT_NS_MAX)
         world_broken("the run goes on after an interrupt");
 }
@@ -517,10 +548,11 @@ static void run_life(void)
     world->life++;
     life.started_ns = world->now_ns;
     life.limit_ns = world->faulty ? FAULTY_NS_MAX : FAULTLESS_NS_MAX;
-    scenario.stalls = 0;
+    scenario.stalls = scenario.lone = 0;
     scenario.moved_before = server_moved_bytes();
     life.interrupted_ns = 0;
     bool by_itself = run_process();
+    life.ended_ns = world->now_ns;
     life.run = NULL;
     scenario.ended = cut_settle();
     CHECK(by_itself == (scenario.ended == CUT_NONE));
@@ -564,11 +596,26 @@ static void draw_end(void)
         cut_plan(kind, world->now_ns + (uint64_t)after_ns, UINT64_MAX);
 }
 
+/* Of one that went on when its faults had ended. */
+static void add_calm(struct scenario_totals *totals)
+{
+    if (!world->faulty || life.ended_ns <= world->calm_ns) return;
+    uint64_t after_ns = life.ended_ns - world->calm_ns;
+    uint64_t most_ns = __atomic_load_n(&totals->last_ns, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->calm_runs, 1, __ATOMIC_RELAXED);
+    while (after_ns > most_ns)
+        if (__atomic_compare_exchange_n(&totals->last_ns, &most_ns, after_ns, false,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            break;
+}
+
 /* Of a process that ended by itself, with faults. */
 static void add_result(struct scenario_totals *totals)
 {
     const struct run_numbers *n = &scenario.result.numbers;
     if (scenario.ended) return;
+    add_calm(totals);
+    __atomic_add_fetch(&totals->lone_cuts, scenario.lone, __ATOMIC_RELAXED);
     __atomic_add_fetch(&totals->done, n->done, __ATOMIC_RELAXED);
     __atomic_add_fetch(&totals->failed, n->failed, __ATOMIC_RELAXED);
     __atomic_add_fetch(&totals->stopped, scenario.result.err != ERR_NONE, __ATOMIC_RELAXED);
@@ -655,12 +702,15 @@ static void draw_scenario(const struct scenario_options *options)
     scenario.racy = alone && !scenario.slow && world_chance(0.25);
     if (scenario.slow) scenario.kind = world_chance(0.6) ? UP_TREE : DOWN_TREE;
     if (scenario.racy) scenario.kind = world_chance(0.5) ? UP_TREE : UP_FILE;
-    if (scenario.slow)
+    draw_calm();
+    if (scenario.slow) {
         draw_slow_faults();
-    else if (scenario.racy)
+        draw_few();
+    } else if (scenario.racy) {
         draw_racy_faults();
-    else if (!scenario.pure)
+    } else if (!scenario.pure) {
         draw_faults();
+    }
     world_say("%s", kind_names[scenario.kind]);
 }
 

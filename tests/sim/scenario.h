@@ -31,6 +31,8 @@ struct scenario_totals { /* of all seeds, to see that the simulation does what i
     uint64_t kills, power_cuts; /* processes that ended so */
     uint64_t adopted_bytes;     /* what later processes did not move again */
     uint64_t slow_conns, cut_runs, cuts, cut_bytes, vain_bytes; /* runs with cuts; of all */
+    uint64_t calm_runs, lone_cuts,
+        last_ns; /* runs that outlived their faults; by how much at most */
     uint64_t same_address, other_address, race_runs, races;
 };
 
@@ -41,13 +43,15 @@ struct scenario {
     struct settings *settings; /* NULL: without a journal */
     bool pure;                 /* nothing goes wrong but the ends of processes */
     bool slow;                 /* … but that connections are slow: is only that cut? */
+    bool few;                  /* … and little is under way: nothing to compare it with */
     bool racy;                 /* … but that copies of parts come late */
     bool heavy;        /* large objects on a slow path: processes end in the midst of their parts */
     bool faulty_lives; /* ends of processes were drawn */
     enum cut_kind ended; /* how the last process ended; CUT_NONE: by itself */
     uint32_t kills, power_cuts, done_lines;
-    uint32_t stalls;                       /* cut by the process for moving next to nothing */
-    uint64_t moved_before;                 /* bytes, by the processes before */
+    uint32_t stalls;       /* cut by the process for moving next to nothing */
+    uint32_t lone;         /* … for that in minutes, with nothing else that moved */
+    uint64_t moved_before; /* bytes, by the processes before */
     uint32_t uploads_before, temps_before; /* of the last process */
 };
 

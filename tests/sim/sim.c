@@ -125,6 +125,9 @@ static void report_ends(const struct scenario_totals *totals)
            " to the same\n",
            totals->slow_conns, totals->cuts, totals->cut_runs, (double)totals->vain_bytes / MIB,
            totals->other_address, totals->same_address);
+    printf("sim: %" PRIu64 " runs went on when the faults had ended, for %" PRIu64
+           " s at most; %" PRIu64 " cut with nothing to be compared with\n",
+           totals->calm_runs, (uint64_t)(totals->last_ns / NS_PER_S), totals->lone_cuts);
     printf("sim: %" PRIu64 " seeds in which a late copy of a part took the place of a newer one, "
            "%" PRIu64 " times\n",
            totals->race_runs, totals->races);

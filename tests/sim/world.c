@@ -37,6 +37,8 @@ void world_open(uint64_t seed, bool verbose)
     world->wall_offset_ns = 1790000000ull * NS_PER_S;
     world->hash = 14695981039346656037ull;
     rand_init(&world->rand, seed);
+    rand_init(&world->later, ~seed);
+    world->calm_ns = UINT64_MAX;
     world->hook.print = world_print;
     check_hook_add(&world->hook);
 }
@@ -68,7 +70,8 @@ bool world_chance(double probability)
 
 bool world_fault(enum fault fault)
 {
-    if (!world->faulty || !world_chance(world->fault_rates[fault])) return false;
+    if (!world->faulty || world->now_ns >= world->calm_ns) return false;
+    if (!world_chance(world->fault_rates[fault])) return false;
     world->fault_counts[fault]++;
     world_note(fault_names[fault], 0, 0);
     return true;

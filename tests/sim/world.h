@@ -92,8 +92,10 @@ struct event { /* embedded */
 struct world {
     uint64_t seed, now_ns, wall_offset_ns;
     struct rand rand;
-    uint32_t life; /* which process it is: counts their starts */
-    bool faulty;   /* phase 1; in phase 2 nothing goes wrong */
+    struct rand later; /* for what was added later, so that the seeds of before draw the same */
+    uint64_t calm_ns;  /* from then on nothing new goes wrong in phase 1; UINT64_MAX: never */
+    uint32_t life;     /* which process it is: counts their starts */
+    bool faulty;       /* phase 1; in phase 2 nothing goes wrong */
     bool verbose;
     double fault_rates[FAULT_COUNT]; /* 0: this seed has it not */
     uint64_t fault_counts[FAULT_COUNT];

@@ -322,6 +322,67 @@ static void test_trickle(void **state)
     assert_int_equal(trickle(100000, false, 4, 600), STRAGGLER_FINE);
 }
 
+/* ── what is left ───────────────────────────────────────────────────────────────────────────── */
+
+struct rest { /* so many at this rate each, cut so often before; the first one is judged */
+    uint64_t bytes, rate;
+    uint32_t others, samples, cuts;
+    uint64_t fades_s; /* until then it got 1 MiB/s; 0: slow from the start */
+    uint64_t cut_s;   /* when it is cut; 0: not within a day */
+};
+
+/* A stall is 30 s; parts of 8 MiB take 4 s, where that is known: a 32nd of the usual is 32 KiB/s.
+ * */
+static const struct rest rests[] = {
+    {.bytes = GIB, .rate = 1000, .cut_s = 960},
+    {.bytes = GIB, .rate = 1000, .others = 2, .cut_s = 960},
+    {.bytes = GIB, .rate = 1000, .others = 5, .cut_s = 0}, /* together they are quick enough */
+    {.bytes = GIB, .rate = 1000, .cuts = 1, .cut_s = 1920},
+    {.bytes = GIB, .rate = 1000, .cuts = 3, .cut_s = 7680},
+    {.bytes = GIB, .rate = 5000, .cut_s = 0},
+    {.bytes = GIB, .rate = 1000, .fades_s = 10, .cut_s = 2 * 960}, /* measured anew since */
+    {.bytes = 3 * MIB, .rate = 3000, .cut_s = 0},                  /* soon done */
+    {.bytes = PART, .rate = 20000, .samples = 20, .cut_s = 32},
+    {.bytes = PART, .rate = 20000, .samples = 20, .cuts = 1, .cut_s = 64},
+    {.bytes = PART, .rate = 20000, .samples = 20, .others = 2, .cut_s = 0},
+    {.bytes = PART, .rate = 20000, .samples = 7, .cut_s = 0},
+};
+
+static uint64_t rest_cut_s(const struct rest *rest)
+{
+    struct straggler s;
+    struct straggler_trail trails[8];
+    struct straggler_view view = {.bytes = rest->bytes, .again_bytes = rest->bytes};
+    view.stall_ns = STALL_NS;
+    view.cuts = STRAGGLER_CUTS_MAX; /* it is not helped by the others any more */
+    view.lone_cuts = rest->cuts;
+    straggler_init(&s);
+    finish(&s, rest->samples, PART, 4 * NS_PER_S);
+    for (uint32_t i = 0; i <= rest->others; i++)
+        straggler_begin(&s, &trails[i]);
+    for (uint64_t look = 1; look <= 2 * 24 * 3600; look++) {
+        view.waited_ns += STRAGGLER_LOOK_NS;
+        view.moved_bytes += (look <= 2 * rest->fades_s ? MIB : rest->rate) / 2;
+        if (view.moved_bytes >= view.bytes) return 0;
+        straggler_survey(&s);
+        for (uint32_t i = 0; i <= rest->others; i++)
+            straggler_see(&s, &trails[i], &view);
+        enum straggler_verdict verdict = straggler_judge(&s, &trails[0], &view);
+        if (verdict == STRAGGLER_LONE) return look / 2;
+        assert_int_equal(verdict, STRAGGLER_FINE);
+    }
+    return 0;
+}
+
+static void test_rest(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rests); i++) {
+        uint64_t cut_s = rest_cut_s(&rests[i]);
+        if (cut_s != rests[i].cut_s) fail_msg("row %zu: cut after %" PRIu64 " s", i, cut_s);
+    }
+}
+
 /* Waiting for a disk, or for a turn to send, is not waiting for the peer. */
 static void test_paced(void **state)
 {
@@ -347,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_limit),     cmocka_unit_test(test_rows),
         cmocka_unit_test(test_slow_path), cmocka_unit_test(test_slow_connections),
         cmocka_unit_test(test_trickle),   cmocka_unit_test(test_paced),
+        cmocka_unit_test(test_rest),
     };
     return cmocka_run_group_tests_name("straggler", tests, NULL, NULL);
 }
