@@ -21,9 +21,11 @@ struct past_object {
     struct journal_part *parts; /* by rising number */
     uint32_t part_count;
     bool taken; /* a transfer goes on from it, or it was swept away */
-    /* a twin only (s3/sweep): the upload that stays, and until when the other was created */
+    /* a twin only (s3/sweep): the upload that stays, until when the other was created, and how many
+     * there may be of it */
     const char *spared;
     int64_t until_s;
+    uint32_t twins_max;
 };
 
 struct past {

@@ -461,7 +461,8 @@ static bool request_tries_again(struct request *r)
         request_explain(r, NULL);
         return false;
     }
-    if (r->phase >= POLICY_AWAIT && err_class(r->err) == ERR_CLASS_RETRY) r->doubtful = true;
+    if (r->phase >= POLICY_AWAIT && err_class(r->err) == ERR_CLASS_RETRY) r->doubts++;
+    r->doubtful = r->doubts > 0;
     meter_add(&r->client->retries, 1);
     return true;
 }
@@ -592,7 +593,7 @@ static void request_on_backoff(struct op *op)
 void request_init(struct request *r, struct client *client)
 {
     r->client = client;
-    r->watched.cuts = 0;
+    r->watched.cuts = r->watched.lone_cuts = 0;
     r->fresh = false;
     if (r->ready) {
         CHECK(r->state == REQUEST_STATE_IDLE && "between two calls");
@@ -631,6 +632,7 @@ void request_start(struct request *r, const struct request_call *call, struct op
     r->call = call;
     r->reading = NULL;
     r->cancelled = r->leaving = r->doubtful = r->given_up = r->asks_why = false;
+    r->doubts = 0;
     r->attempts = r->contradictions = 0;
     r->reply.status = 0;
     r->raw = 0;

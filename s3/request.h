@@ -111,7 +111,8 @@ struct request {
     char why[REQUEST_WHY_BYTES]; /* after an error: the server's or the transport's words, one line,
                                     no secrets */
     uint32_t attempts;           /* made for the present call */
-    bool doubtful; /* an earlier attempt was sent and not answered: it may be carried out yet */
+    bool doubtful;   /* an earlier attempt was sent and not answered: it may be carried out yet */
+    uint32_t doubts; /* so many of them */
     struct exchange exchange; /* its times and counts are readable */
     /* private: see request.c */
     const struct request_call *call;

@@ -11,6 +11,9 @@
     S(LIST)                                                                                        \
     S(LISTING)                                                                                     \
     S(LISTED)                                                                                      \
+    S(PROBE)                                                                                       \
+    S(PROBING)                                                                                     \
+    S(PROBED)                                                                                      \
     S(ABORT)                                                                                       \
     S(ABORTING)                                                                                    \
     S(ABORTED)                                                                                     \
@@ -65,15 +68,32 @@ static void sweep_on_over(struct op *op)
         machine_start(&sweep->machine, &sweep_kind, sweep->core, &sweep->over);
 }
 
+/* FNV-1a; 0 for no name. */
+static uint64_t sweep_hash(const char *name)
+{
+    uint64_t hash = 14695981039346656037ull;
+    if (!name[0]) return 0;
+    for (; *name; name++)
+        hash = (hash ^ (unsigned char)*name) * 1099511628211ull;
+    return hash;
+}
+
 static enum err sweep_on_name(struct xml_names *names, const struct xml_name *name)
 {
     struct sweep *sweep = container_of(names, struct sweep, listed);
     const struct past_object *object = sweep->object;
     bool same = object && strcmp(name->name, object->row.key) == 0;
-    if (same && object->spared) same = strcmp(name->upload_id, object->spared) != 0;
-    if (!same || sweep->id_count == SWEEP_IDS_MAX || name->time_s == INT64_MIN) return ERR_NONE;
-    sweep->started_s[sweep->id_count] = name->time_s;
-    memcpy(sweep->ids[sweep->id_count++], name->upload_id, sizeof name->upload_id);
+    bool spared = same && object->spared && strcmp(name->upload_id, object->spared) == 0;
+    struct sweep_upload *upload = &sweep->uploads[sweep->id_count];
+    if (spared) upload = &sweep->spared;
+    if (!same || name->time_s == INT64_MIN) return ERR_NONE;
+    if (!spared && sweep->id_count++ == SWEEP_IDS_MAX) {
+        sweep->id_count = SWEEP_IDS_MAX;
+        return ERR_NONE;
+    }
+    upload->started_s = name->time_s;
+    upload->owner = sweep_hash(name->initiator);
+    memcpy(upload->id, name->upload_id, sizeof upload->id);
     return ERR_NONE;
 }
 
@@ -81,6 +101,18 @@ static void sweep_on_begin(struct xml *xml)
 {
     struct sweep *sweep = container_of(xml, struct sweep, listed.xml);
     sweep->id_count = 0; /* of a reply that broke */
+    sweep->spared.started_s = INT64_MIN;
+}
+
+static enum err sweep_on_part(struct xml_parts *parts, const struct xml_part *part)
+{
+    struct sweep *sweep = container_of(parts, struct sweep, probed);
+    const struct past_object *object = sweep->object;
+    if (!object) return ERR_NONE;
+    bool late = part->modified_s > sweep->until_s; /* INT64_MIN: not told */
+    bool large = object->row.part_bytes > 0 && part->bytes > object->row.part_bytes;
+    if (object->spared || late || large) sweep->foreign = true;
+    return ERR_NONE;
 }
 
 void sweep_init(struct sweep *sweep, struct core *core, const struct sweep_place *place)
@@ -93,12 +125,14 @@ void sweep_init(struct sweep *sweep, struct core *core, const struct sweep_place
     op_init(&sweep->over, sweep_on_over);
     request_init(&sweep->request, place->client);
     xml_names_init(&sweep->listed, sweep_on_name, sweep_on_begin);
+    xml_parts_init(&sweep->probed, sweep_on_part, NULL);
 }
 
 void sweep_fini(struct sweep *sweep)
 {
     CHECK(!machine_is_running(&sweep->machine));
     xml_fini(&sweep->listed.xml);
+    xml_fini(&sweep->probed.xml);
     request_fini(&sweep->request);
 }
 
@@ -114,13 +148,14 @@ void sweep_start(struct sweep *sweep, struct past_object *object, struct op *op)
     machine_start(&sweep->machine, &sweep_kind, sweep->core, &sweep->over);
 }
 
-void sweep_twins(struct past_object *object, const char *key, int64_t asked_s, const char *spared)
+void sweep_twins(struct past_object *object, const struct sweep_doubt *doubt)
 {
     memset(object, 0, sizeof *object);
-    snprintf(object->row.key, sizeof object->row.key, "%s", key);
-    object->row.created_s = asked_s;
-    object->until_s = (int64_t)(clock_wall_ns() / NS_PER_S);
-    object->spared = spared;
+    snprintf(object->row.key, sizeof object->row.key, "%s", doubt->key);
+    object->row.created_s = doubt->asked_s;
+    object->until_s = doubt->answered_s;
+    object->spared = doubt->spared;
+    object->twins_max = doubt->lost;
 }
 
 void sweep_cancel(struct sweep *sweep)
@@ -138,12 +173,13 @@ static uint32_t sweep_take(struct machine *machine)
     sweep->object = container_of(link, struct past_object, link);
     sweep->err = sweep->cancelled ? ERR_CANCELLED : ERR_NONE;
     sweep->id_count = sweep->rounds = 0;
+    sweep->unsure = false;
     sweep->folder_fd = AT_FDCWD;
     const struct journal_object *row = &sweep->object->row;
     if (sweep->err) return SWEEP_TELL;
     if (row->temp[0]) return SWEEP_FOLDER;
     if (!row->upload_id[0]) return SWEEP_LIST;
-    memcpy(sweep->ids[sweep->id_count++], row->upload_id, sizeof row->upload_id);
+    memcpy(sweep->uploads[sweep->id_count++].id, row->upload_id, sizeof row->upload_id);
     return SWEEP_ABORT;
 }
 
@@ -169,33 +205,90 @@ static uint32_t sweep_list(struct machine *machine)
     return SWEEP_LISTING;
 }
 
+/* When it must have been initiated, by the server's clock: from then until sweep->until_s. */
+static int64_t sweep_find_span(struct sweep *sweep)
+{
+    const struct past_object *object = sweep->object;
+    int64_t now_s = (int64_t)(clock_wall_ns() / NS_PER_S), server_s = sweep->request.reply.date_s;
+    int64_t ahead_s = server_s == INT64_MIN ? 0 : server_s - now_s;
+    int64_t span_s = object->until_s - object->row.created_s + 1; /* of whole seconds */
+    int64_t until_s = object->spared ? object->until_s : sweep->place.until_s;
+    sweep->until_s = until_s + ahead_s + SWEEP_CLOCK_S;
+    if (!object->spared || sweep->spared.started_s == INT64_MIN)
+        return object->row.created_s + ahead_s - SWEEP_CLOCK_S;
+    sweep->until_s = sweep->spared.started_s + span_s;
+    return sweep->spared.started_s - span_s;
+}
+
+static bool sweep_is_of_others(const struct sweep *sweep, const struct sweep_upload *upload)
+{
+    uint64_t ours = sweep->object->spared ? sweep->spared.owner : 0;
+    return ours && upload->owner && upload->owner != ours;
+}
+
 /* Keeps those that were initiated while the process that left this object was there. */
 static uint32_t sweep_listed(struct machine *machine)
 {
     struct sweep *sweep = sweep_of(machine);
-    int64_t now_s = (int64_t)(clock_wall_ns() / NS_PER_S), server_s = sweep->request.reply.date_s;
-    int64_t ahead_s = server_s == INT64_MIN ? 0 : server_s - now_s;
-    int64_t from_s = sweep->object->row.created_s + ahead_s - SWEEP_CLOCK_S;
-    bool twins = sweep->object->spared != NULL;
-    int64_t until_s = (twins ? sweep->object->until_s : sweep->place.until_s) + ahead_s;
+    int64_t from_s;
     uint32_t kept = 0;
+    (void)machine;
     if (sweep->err) return SWEEP_TELL;
+    sweep->full = sweep->id_count == SWEEP_IDS_MAX;
+    from_s = sweep_find_span(sweep);
     for (uint32_t i = 0; i < sweep->id_count; i++) {
-        if (sweep->started_s[i] < from_s || sweep->started_s[i] > until_s + SWEEP_CLOCK_S) continue;
-        if (kept != i) memcpy(sweep->ids[kept], sweep->ids[i], sizeof sweep->ids[i]);
+        const struct sweep_upload *upload = &sweep->uploads[i];
+        if (upload->started_s < from_s || upload->started_s > sweep->until_s) continue;
+        if (sweep_is_of_others(sweep, upload)) continue;
+        if (kept != i) sweep->uploads[kept] = *upload;
         kept++;
     }
-    sweep->full = sweep->id_count == SWEEP_IDS_MAX || sweep->listed.is_truncated;
     sweep->id_count = kept;
-    return kept > 0 ? SWEEP_ABORT : SWEEP_TELL;
+    sweep->probe_at = 0;
+    return kept > 0 ? SWEEP_PROBE : SWEEP_TELL;
+}
+
+static void sweep_call(struct sweep *sweep, const struct sweep_upload *upload)
+{
+    sweep->call = (struct request_call){.key = bytes_of(sweep->object->row.key), .query_count = 1};
+    sweep->call.query[0] = (struct request_pair){BYTES("uploadId"), bytes_of(upload->id)};
+}
+
+/* Are there parts that cannot be ours? */
+static uint32_t sweep_probe(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    (void)machine;
+    sweep_call(sweep, &sweep->uploads[sweep->probe_at]);
+    if (sweep->object->spared)
+        sweep->call.query[sweep->call.query_count++] =
+            (struct request_pair){BYTES("max-parts"), BYTES("1")};
+    sweep->call.xml = &sweep->probed.xml;
+    sweep->foreign = false;
+    sweep_request(sweep, REQUEST_LIST_PARTS);
+    return SWEEP_PROBING;
+}
+
+static uint32_t sweep_probed(struct machine *machine)
+{
+    struct sweep *sweep = sweep_of(machine);
+    const struct past_object *object = sweep->object;
+    (void)machine;
+    if (sweep->err) return SWEEP_TELL;
+    if (sweep->step.err || sweep->foreign)
+        sweep->uploads[sweep->probe_at] = sweep->uploads[--sweep->id_count];
+    else
+        sweep->probe_at++;
+    if (sweep->probe_at < sweep->id_count) return SWEEP_PROBE;
+    sweep->unsure = object->spared && (sweep->full || sweep->id_count > object->twins_max);
+    return sweep->id_count > 0 && !sweep->unsure ? SWEEP_ABORT : SWEEP_TELL;
 }
 
 static uint32_t sweep_abort(struct machine *machine)
 {
     struct sweep *sweep = sweep_of(machine);
-    sweep->call = (struct request_call){.key = bytes_of(sweep->object->row.key), .query_count = 1};
-    sweep->call.query[0] =
-        (struct request_pair){BYTES("uploadId"), bytes_of(sweep->ids[sweep->id_count - 1])};
+    (void)machine;
+    sweep_call(sweep, &sweep->uploads[sweep->id_count - 1]);
     sweep_request(sweep, REQUEST_ABORT_UPLOAD);
     return SWEEP_ABORTING;
 }
@@ -203,12 +296,12 @@ static uint32_t sweep_abort(struct machine *machine)
 static uint32_t sweep_aborted(struct machine *machine)
 {
     struct sweep *sweep = sweep_of(machine);
+    (void)machine;
     if (sweep->err) return SWEEP_TELL;
     if (!sweep->step.err) sweep->aborted++;
     sweep->id_count--;
     if (sweep->id_count > 0) return SWEEP_ABORT;
-    bool all = sweep->object->row.upload_id[0] || (sweep->object->spared && !sweep->full);
-    return all ? SWEEP_TELL : SWEEP_LIST;
+    return sweep->object->row.upload_id[0] || sweep->object->spared ? SWEEP_TELL : SWEEP_LIST;
 }
 
 /* --- a temporary file --- */
@@ -271,6 +364,10 @@ static uint32_t sweep_tell(struct machine *machine)
     sweep->object = NULL;
     if (sweep->name && sweep->name != object->row.temp) sweep->name[-1] = '/';
     sweep->name = NULL;
+    if (!sweep->err && sweep->unsure)
+        log_line(sweep->place.log, LOG_WARNING,
+                 "warning: s3://%s/%.200s: %s: another writer may have begun one of it as well",
+                 sweep->place.bucket, object->row.key, what);
     if (sweep->err && sweep->err != ERR_CANCELLED) {
         sweep->failed++;
         log_line(sweep->place.log, LOG_WARNING, "warning: s3://%s/%.200s: %s: %s%s%.200s%s",
@@ -282,14 +379,15 @@ static uint32_t sweep_tell(struct machine *machine)
 }
 
 static const struct machine_row sweep_rows[SWEEP_STATE_COUNT] = {
-    [SWEEP_TAKE] = {sweep_take, 0},         [SWEEP_LIST] = {sweep_list, 0},
-    [SWEEP_LISTING] = {NULL, SWEEP_LISTED}, [SWEEP_LISTED] = {sweep_listed, 0},
-    [SWEEP_ABORT] = {sweep_abort, 0},       [SWEEP_ABORTING] = {NULL, SWEEP_ABORTED},
-    [SWEEP_ABORTED] = {sweep_aborted, 0},   [SWEEP_FOLDER] = {sweep_folder, 0},
-    [SWEEP_FOLDING] = {NULL, SWEEP_FOLDED}, [SWEEP_FOLDED] = {sweep_folded, 0},
-    [SWEEP_UNLINK] = {sweep_unlink, 0},     [SWEEP_UNLINKING] = {NULL, SWEEP_SHUT},
-    [SWEEP_SHUT] = {sweep_shut, 0},         [SWEEP_SHUTTING] = {NULL, SWEEP_TELL},
-    [SWEEP_TELL] = {sweep_tell, 0},
+    [SWEEP_TAKE] = {sweep_take, 0},           [SWEEP_LIST] = {sweep_list, 0},
+    [SWEEP_LISTING] = {NULL, SWEEP_LISTED},   [SWEEP_LISTED] = {sweep_listed, 0},
+    [SWEEP_PROBE] = {sweep_probe, 0},         [SWEEP_PROBING] = {NULL, SWEEP_PROBED},
+    [SWEEP_PROBED] = {sweep_probed, 0},       [SWEEP_ABORT] = {sweep_abort, 0},
+    [SWEEP_ABORTING] = {NULL, SWEEP_ABORTED}, [SWEEP_ABORTED] = {sweep_aborted, 0},
+    [SWEEP_FOLDER] = {sweep_folder, 0},       [SWEEP_FOLDING] = {NULL, SWEEP_FOLDED},
+    [SWEEP_FOLDED] = {sweep_folded, 0},       [SWEEP_UNLINK] = {sweep_unlink, 0},
+    [SWEEP_UNLINKING] = {NULL, SWEEP_SHUT},   [SWEEP_SHUT] = {sweep_shut, 0},
+    [SWEEP_SHUTTING] = {NULL, SWEEP_TELL},    [SWEEP_TELL] = {sweep_tell, 0},
 };
 
 static const struct machine_kind sweep_kind = {

@@ -2,20 +2,33 @@
  * temporary files. One after the other, beside whatever else its core does.
  *
  *     TAKE ─► ABORT ─► ABORTING ─► ABORTED ─► TELL            an upload whose id is known
- *     TAKE ─► LIST ─► LISTING ─► LISTED ─► ABORT … ─► LIST    one whose id got lost, until the list
+ *     TAKE ─► LIST ─► LISTING ─► LISTED ─► PROBE ─► PROBING ─► PROBED ─► ABORT … ─► LIST
+ *                                                             one whose id got lost, until the list
  *                                                             has none
  *     TAKE ─► FOLDER ─► FOLDING ─► FOLDED ─► UNLINK ─► UNLINKING ─► SHUT ─► SHUTTING ─► TELL
  *     TELL ─► TAKE, until nothing is asked for                a temporary file
  *
  * An upload whose CreateMultipartUpload was sent, but not answered before its process died, is
  * looked for among all uploads of its key: those that were initiated between the word of it in the
- * journal and the end of that process are taken for ours, with the times moved to the server's
- * clock. (A page of the listing begins with those of the key itself, by the order of names.) What
- * cannot be removed stays in the journal, for the next sweep, and is named.
+ * journal and the end of that process, with the times moved to the server's clock. (A page of the
+ * listing begins with those of the key itself, by the order of names.) What cannot be removed stays
+ * in the journal, for the next sweep, and is named.
  *
  * So is the twin of an upload: where CreateMultipartUpload was sent more than once, and the answer
- * to one attempt got lost, the server may have two, of which one has an id that nobody knows. It is
- * listed once, unless there may be more.
+ * to one attempt got lost, the server may have two, of which one has an id that nobody knows.
+ *
+ * S3 keeps nothing that would tell an upload without an id from one that another writer has begun
+ * of the same key. So what is found is aborted only if its parts allow it:
+ *
+ *     of a process that is dead   it may have known the id, and the journal not yet: no part came
+ *                                 after its end, none is larger than its own were to be
+ *     a twin                      no part at all, since nobody knows its id; it was initiated as
+ *                                 near to ours as the first attempt was to the answer, by the same
+ *                                 user; and there are not more such than answers that got lost
+ *
+ * The owner of a twin asks for that when parts of its own are there (s3/upload): another writer of
+ * the same moment has a part by then, unless it is so much slower. Twins that are too many stay,
+ * all of them, and are named.
  *
  * Temporary files are reached from the folder that they are below, never through a symbolic link
  * that leads out of it, and only by names that are ours. Reference:
@@ -54,10 +67,18 @@ struct sweep {
     struct request request;
     struct request_call call;
     struct xml_names listed;
-    char ids[SWEEP_IDS_MAX][UPLOAD_ID_BYTES_MAX + 1];
-    int64_t started_s[SWEEP_IDS_MAX]; /* by the server's clock */
-    uint32_t id_count, rounds;
-    bool full; /* the listing may have had more */
+    struct xml_parts probed;
+    struct sweep_upload {
+        char id[UPLOAD_ID_BYTES_MAX + 1];
+        int64_t started_s; /* by the server's clock */
+        uint64_t owner;    /* a hash of its initiator's name; 0: not told */
+    } uploads[SWEEP_IDS_MAX];
+    uint32_t id_count, probe_at, rounds;
+    struct sweep_upload spared; /* of a twin; its time INT64_MIN: it was not listed */
+    bool full;                  /* the listing may have had more of the key */
+    int64_t until_s;            /* ours was initiated by then, by the server's clock */
+    bool foreign;               /* the one that is looked at is another writer's */
+    bool unsure;                /* something stays, since it may be another writer's */
     int folder_fd;
     char *name;   /* of a temporary file, in its folder */
     enum err err; /* of this object */
@@ -69,9 +90,14 @@ void sweep_fini(struct sweep *sweep); /* nothing may be out */
 /* `object` is the sweep's until op is done, and counts as taken. Errors: as request_start() and
  * files, ERR_CANCELLED: then some of it may be left. */
 void sweep_start(struct sweep *sweep, struct past_object *object, struct op *op);
-/* An object for sweep_start(): what was created of `key` since `asked_s`, by our clock, and until
- * now, but for the upload `spared`, an id that stays in place. */
-void sweep_twins(struct past_object *object, const char *key, int64_t asked_s, const char *spared);
+struct sweep_doubt { /* a creation of which an answer got lost */
+    const char *key;
+    const char *spared;          /* the id that was told; stays in place */
+    int64_t asked_s, answered_s; /* by our clock */
+    uint32_t lost;               /* so many answers */
+};
+/* An object for sweep_start(): what the server may have made besides. */
+void sweep_twins(struct past_object *object, const struct sweep_doubt *doubt);
 void sweep_cancel(struct sweep *sweep); /* all that was asked for ends soon */
 
 #endif

@@ -17,21 +17,21 @@
     S(INTENDING)                                                                                   \
     S(CREATE)                                                                                      \
     S(CREATING)                                                                                    \
-    S(TIDY)                                                                                        \
-    S(TIDYING)                                                                                     \
     S(MOVE)                                                                                        \
     S(MOVING)                                                                                      \
     S(MOVED)                                                                                       \
     S(LIST)                                                                                        \
     S(LISTING)                                                                                     \
     S(LISTED)                                                                                      \
+    S(TIDY)                                                                                        \
+    S(TIDYING)                                                                                     \
     S(SEAL)                                                                                        \
     S(SEALING)                                                                                     \
     S(COMPLETE)                                                                                    \
     S(COMPLETING)                                                                                  \
     S(COMPLETED)                                                                                   \
     S(RESTART)                                                                                     \
-    S(RESTARTING) S(LEAVE) S(DRAINING) S(ABORT) S(ABORTING) S(END)
+    S(RESTARTING) S(LEAVE) S(DRAINING) S(CLEAN) S(CLEANING) S(ABORT) S(ABORTING) S(END)
 
 enum upload_state {
 #define STATE(name) UPLOAD_##name,
@@ -121,6 +121,7 @@ static void upload_begin(struct upload *upload, struct work *object, struct op *
     upload->out_count = upload->attempts = 0;
     upload->restarts = upload->lists = 0;
     upload->moving = upload->doubtful = upload->lost = upload->restarting = upload->asked = false;
+    twin_init(&upload->twin, upload->station);
     keep_init(&upload->keep, upload->station);
     upload->all_confirmed = true;
     completion_begin(&upload->completion, object, &upload->parts);
@@ -297,20 +298,9 @@ static uint32_t upload_create(struct machine *machine)
     }
     if (upload->mtime_text[0]) upload_header(upload, "x-amz-meta-mtime", upload->mtime_text);
     upload->asked = true;
-    upload->asked_s = (int64_t)(clock_wall_ns() / NS_PER_S);
+    twin_ask(&upload->twin);
     upload_request(upload);
     return UPLOAD_CREATING;
-}
-
-static uint32_t upload_tidy(struct machine *machine)
-{
-    struct upload *upload = upload_of(machine);
-    snprintf(upload->upload_id, sizeof upload->upload_id, "%s", upload->created.upload_id);
-    if (!upload->request.doubtful) return UPLOAD_MOVE;
-    sweep_twins(&upload->twin, upload->object->key, upload->asked_s, upload->upload_id);
-    machine_begin(machine);
-    sweep_start(upload->station->sweep, &upload->twin, &upload->kept);
-    return UPLOAD_TIDYING;
 }
 
 /* --- parts --- */
@@ -326,6 +316,8 @@ static void upload_end_moving(struct upload *upload)
 static uint32_t upload_move(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
+    snprintf(upload->upload_id, sizeof upload->upload_id, "%s", upload->created.upload_id);
+    twin_note(&upload->twin, upload->object, upload->upload_id, upload->request.doubts);
     upload->created_s =
         upload->request.reply.date_s == INT64_MIN ? INT64_MAX : upload->request.reply.date_s;
     machine_begin(machine);
@@ -437,7 +429,7 @@ static uint32_t upload_moved(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
     if (upload->restarting) return UPLOAD_RESTART;
-    if (!upload->doubtful) return UPLOAD_SEAL;
+    if (!upload->doubtful) return UPLOAD_TIDY;
     upload->doubtful = false;
     upload->part_marker[0] = '\0';
     upload->listed_count = 0;
@@ -518,7 +510,7 @@ static uint32_t upload_listed(struct machine *machine)
         upload_redo(upload, upload->listed_count++);
     if (upload->keep.past) meter_add(&upload->station->before_bytes, upload->parts.done_bytes);
     upload->keep.past = NULL; /* from here on it is like any other */
-    if (multipart_is_complete(&upload->parts)) return UPLOAD_SEAL;
+    if (multipart_is_complete(&upload->parts)) return UPLOAD_TIDY;
     if (upload->pipe) { /* its bytes are gone */
         machine_fail(machine, ERR_PART, 0);
         return UPLOAD_LEAVE;
@@ -530,6 +522,13 @@ static uint32_t upload_listed(struct machine *machine)
 }
 
 /* --- the way out --- */
+
+static uint32_t upload_tidy(struct machine *machine)
+{
+    struct upload *upload = upload_of(machine);
+    if (twin_sweep(&upload->twin, &upload->kept)) machine_begin(machine);
+    return UPLOAD_TIDYING;
+}
 
 /* What was completed must be known again, should we never hear of it. */
 static uint32_t upload_seal(struct machine *machine)
@@ -591,6 +590,7 @@ static uint32_t upload_restart(struct machine *machine)
     const char *why =
         altered ? "the server made something else of the upload" : "the server lost the upload";
     upload->restarts++;
+    twin_leave(&upload->twin);
     upload->restarting = upload->doubtful = false;
     upload->all_confirmed = true;
     upload->upload_id[0] = '\0';
@@ -615,6 +615,15 @@ static uint32_t upload_leave(struct machine *machine)
         upload->object->result.status = upload->request.reply.status;
     }
     return UPLOAD_DRAINING;
+}
+
+/* Without a part of ours nothing tells it from another writer's. */
+static uint32_t upload_clean(struct machine *machine)
+{
+    struct upload *upload = upload_of(machine);
+    if (upload->parts.done_count == 0 || !upload->upload_id[0]) twin_leave(&upload->twin);
+    if (twin_sweep(&upload->twin, &upload->kept)) machine_begin(machine);
+    return UPLOAD_CLEANING;
 }
 
 /* What a later run can go on from stays. */
@@ -667,9 +676,9 @@ static const struct machine_row upload_rows[UPLOAD_STATE_COUNT] = {
     [UPLOAD_INTEND] = {upload_intend, 0},
     [UPLOAD_INTENDING] = {NULL, UPLOAD_CREATE},
     [UPLOAD_CREATE] = {upload_create, 0},
-    [UPLOAD_CREATING] = {NULL, UPLOAD_TIDY},
+    [UPLOAD_CREATING] = {NULL, UPLOAD_MOVE},
     [UPLOAD_TIDY] = {upload_tidy, 0},
-    [UPLOAD_TIDYING] = {NULL, UPLOAD_MOVE},
+    [UPLOAD_TIDYING] = {NULL, UPLOAD_SEAL},
     [UPLOAD_MOVE] = {upload_move, 0},
     [UPLOAD_MOVING] = {NULL, UPLOAD_MOVED},
     [UPLOAD_MOVED] = {upload_moved, 0},
@@ -684,7 +693,9 @@ static const struct machine_row upload_rows[UPLOAD_STATE_COUNT] = {
     [UPLOAD_RESTART] = {upload_restart, 0},
     [UPLOAD_RESTARTING] = {NULL, UPLOAD_OPEN},
     [UPLOAD_LEAVE] = {upload_leave, 0},
-    [UPLOAD_DRAINING] = {NULL, UPLOAD_ABORT},
+    [UPLOAD_DRAINING] = {NULL, UPLOAD_CLEAN},
+    [UPLOAD_CLEAN] = {upload_clean, 0},
+    [UPLOAD_CLEANING] = {NULL, UPLOAD_ABORT},
     [UPLOAD_ABORT] = {upload_abort, 0},
     [UPLOAD_ABORTING] = {NULL, UPLOAD_END},
     [UPLOAD_END] = {upload_end, 0},

@@ -1,8 +1,8 @@
 /* upload: one large file as a multipart upload: creates it, cuts parts for the cores to send,
  * gathers their results, and completes it; or aborts it, or parks it for a later run.
  *
- *     PREPARE ─► INTEND ─► CREATE (─► TIDY) ─► MOVE ─► MOVING ─► SEAL ─► COMPLETE ─► LEAVE ─►
- *     (ABORT) ─► done
+ *     PREPARE ─► INTEND ─► CREATE ─► MOVE ─► MOVING (─► TIDY) ─► SEAL ─► COMPLETE ─► LEAVE ─►
+ *     (CLEAN, ABORT) ─► done
  *        ▲ │                          ▲        │ ▲        ▲         │
  *        │ │ no such upload           │ others ▼ │        │         │ the parts are in doubt
  *        └─┼──────────────────────────┴────── LIST ───────┴─────────┘
@@ -17,7 +17,8 @@
  * without a journal it is aborted.
  *
  * Where an answer to the creation got lost, and it was asked for again, the other upload that the
- * server may have made is looked for and aborted (TIDY), before any part is sent.
+ * server may have made is looked for and aborted (TIDY, CLEAN), once parts of ours are there: only
+ * what still has none is taken for it (s3/sweep).
  *
  * Whether a completion made the object is for s3/completion to say; an object that is something
  * else is begun anew. Where two copies of a part may have arrived, and where the server does not
@@ -40,6 +41,7 @@
 #include "s3/request.h"
 #include "s3/source.h"
 #include "s3/station.h"
+#include "s3/twin.h"
 #include "s3/work.h"
 
 #define UPLOAD_RESTARTS_MAX 2u /* a bucket's rule that aborts uploads strikes once */
@@ -70,12 +72,11 @@ struct upload {
     int64_t created_s;                      /* by the server's clock */
     uint32_t restarts, lists, listed_count; /* the last: parts seen in this listing */
     bool moving, all_confirmed, server_sums, doubtful, lost, restarting;
-    struct past_object twin; /* what a doubtful creation may have left */
-    int64_t asked_s;         /* for an upload, by our clock */
-    bool asked;              /* for an upload: the server may have made one */
-    bool parked;             /* it stays on the server, for a later run */
-    enum err step_err;       /* of the last step */
-    struct op kept;          /* of the journal, and of a sweep */
+    struct twin twin;  /* what a doubtful creation may have left */
+    bool asked;        /* for an upload: the server may have made one */
+    bool parked;       /* it stays on the server, for a later run */
+    enum err step_err; /* of the last step */
+    struct op kept;    /* of the journal, and of a sweep */
     struct keep keep;
 };
 

@@ -281,6 +281,7 @@ static const struct xml_field xml_names_fields[] = {
     XML_FIELD("Upload/Key", XML_DECODED, xml_names, item.name),
     XML_FIELD("Upload/UploadId", XML_STRING, xml_names, item.upload_id),
     XML_FIELD("Upload/Initiated", XML_TIME, xml_names, item.time_s),
+    XML_FIELD("Upload/Initiator/ID", XML_WORDS, xml_names, item.initiator),
     XML_FIELD("Buckets/Bucket/Name", XML_STRING, xml_names, item.name),
     XML_FIELD("Buckets/Bucket/CreationDate", XML_TIME, xml_names, item.time_s),
     XML_FIELD("Error/Key", XML_STRING, xml_names, item.name),

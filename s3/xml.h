@@ -142,6 +142,7 @@ struct xml_names;
 struct xml_name { /* valid during the callback; what a kind does not have is "" or INT64_MIN */
     char name[KEY_BYTES_MAX + 1]; /* key, or bucket */
     char upload_id[UPLOAD_ID_BYTES_MAX + 1];
+    char initiator[256];      /* its ID, perhaps cut */
     int64_t time_s;           /* Initiated, CreationDate */
     struct reply_error error; /* code and message, of a DeleteResult */
 };

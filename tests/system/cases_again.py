@@ -67,6 +67,35 @@ def completed_object_with_another_checksum(t):
     fired(t, [6])  # a completion and a HEAD, three times
 
 
+def other_upload(t, key, part):
+    """Another writer's upload of the same key."""
+    upload = t.s3.create_multipart_upload(Bucket=t.bucket, Key=key)["UploadId"]
+    if part:
+        t.s3.upload_part(Bucket=t.bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x" * 100)
+    return upload
+
+
+@case("stowage")
+def begun_twice(t):
+    """The answer to the creation got lost: the upload that it made goes, once ours has parts.
+    Another writer's of the same moment, which has a part, stays; and where there are two without
+    one, nobody can tell which is ours: both stay, and it is said."""
+    source = make_file(t.path("in"), 17 * MIB)
+    for key, part, left, word in (("k", True, 1, ""), ("l", False, 2, "one upload of it may stay")):
+        other = other_upload(t, key, part)
+        misbehave(t, "lost op=CreateMultipartUpload first=1")
+        result = t.argosy("cp", "--json", *PARTS, source, t.uri(key))
+        fired(t, [1])
+        require(result.json["retries"] == 1 and word in result.err, f"{result}")
+        require(word or "warning" not in result.err, f"{result}")
+        uploads = [u["UploadId"] for u in t.uploads() if u["Key"] == key]
+        require(other in uploads and len(uploads) == left, f"{uploads}, not {other} and {left - 1}")
+        with open(source, "rb") as file:
+            require(t.get(key) == file.read(), "other content")
+        for upload in uploads:
+            t.s3.abort_multipart_upload(Bucket=t.bucket, Key=key, UploadId=upload)
+
+
 @case("stowage")
 def object_with_another_checksum(t):
     """What comes down is right, what is told of it is not: asked for again. Where HEAD tells it,

@@ -111,19 +111,26 @@ static void test_one_behind_the_other(void **state)
     close_world(&w);
 }
 
-/* A page of uploads, the server's clock a day ahead of ours. */
-static const char *page_of(char *area, size_t bytes, const char *const *keys, const int64_t *times)
+struct listed { /* an upload, on a page */
+    const char *key;
+    int64_t at_s; /* and so its id; 0: no more */
+    const char *owner;
+};
+
+/* The server's clock is a day ahead of ours. */
+static const char *page_of(char *area, size_t bytes, const struct listed *listed)
 {
-    char xml[2048], date[STAMP_HTTP_BYTES], stamp[STAMP_ISO_BYTES];
+    char xml[3072], date[STAMP_HTTP_BYTES], stamp[STAMP_ISO_BYTES];
     const int64_t ahead = 24 * 3600;
     int at = snprintf(xml, sizeof xml, "<ListMultipartUploadsResult>");
     stamp_format_http((uint64_t)(time(NULL) + ahead) * NS_PER_S, date);
-    for (int i = 0; keys[i]; i++) {
-        stamp_format_iso((uint64_t)(times[i] + ahead) * NS_PER_S, stamp);
+    for (; listed->key; listed++) {
+        stamp_format_iso((uint64_t)(listed->at_s + ahead) * NS_PER_S, stamp);
         at += snprintf(xml + at, sizeof xml - (size_t)at,
-                       "<Upload><Key>%s</Key><UploadId>at%lld</UploadId><Initiated>%s</Initiated>"
-                       "</Upload>",
-                       keys[i], (long long)times[i], stamp);
+                       "<Upload><Key>%s</Key><UploadId>at%lld</UploadId><Initiator><ID>%s</ID>"
+                       "</Initiator><Initiated>%s</Initiated></Upload>",
+                       listed->key, (long long)listed->at_s, listed->owner ? listed->owner : "",
+                       stamp);
     }
     at += snprintf(xml + at, sizeof xml - (size_t)at, "</ListMultipartUploadsResult>");
     snprintf(area, bytes, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Length: %d\r\n\r\n%s", date, at,
@@ -131,19 +138,48 @@ static const char *page_of(char *area, size_t bytes, const char *const *keys, co
     return area;
 }
 
-/* Only those of the key, and of the time in which ours must have been created. */
+#define PARTS(xml, length) "HTTP/1.1 200 OK\r\nContent-Length: " length "\r\n\r\n" xml
+#define NO_PARTS           PARTS("<ListPartsResult></ListPartsResult>", "35")
+#define A_PART                                                                                     \
+    PARTS("<ListPartsResult><Part><PartNumber>1</PartNumber><ETag>e</ETag><Size>5</Size></Part>"   \
+          "</ListPartsResult>",                                                                    \
+          "102")
+
+/* A part that arrived then, by our clock. */
+static const char *part_of(char *area, size_t bytes, int64_t at_s)
+{
+    char xml[512], stamp[STAMP_ISO_BYTES];
+    stamp_format_iso((uint64_t)(at_s + 24 * 3600) * NS_PER_S, stamp);
+    int count = snprintf(xml, sizeof xml,
+                         "<ListPartsResult><Part><PartNumber>1</PartNumber><ETag>e</ETag><Size>5"
+                         "</Size><LastModified>%s</LastModified></Part></ListPartsResult>",
+                         stamp);
+    snprintf(area, bytes, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", count, xml);
+    return area;
+}
+
+/* Only those of the key, of the time in which ours must have been created, and without a part that
+ * came when ours was dead. */
 static void test_upload_without_id(void **state)
 {
-    static char first[4096], second[4096];
-    static const char *const keys[] = {"key", "key", "key", "key2", NULL}, *const none[] = {NULL};
-    static const int64_t times[] = {900, 1500, 2100, 1500};
+    static char first[4096], second[4096], early[1024], late[1024];
+    static const struct listed listed[] = {{"key", 900, NULL},   {"key", 1500, NULL},
+                                           {"key", 1600, NULL},  {"key", 2100, NULL},
+                                           {"key2", 1500, NULL}, {NULL, 0, NULL}};
+    static const struct listed others[] = {{"key", 1500, NULL}, {NULL, 0, NULL}};
     struct peer_step steps[] = {ACCEPT,
                                 HEAD,
-                                {PEER_SEND, page_of(first, sizeof first, keys, times), 0},
+                                {PEER_SEND, page_of(first, sizeof first, listed), 0},
+                                HEAD,
+                                {PEER_SEND, part_of(late, sizeof late, 2006), 0},
+                                HEAD,
+                                {PEER_SEND, part_of(early, sizeof early, 1700), 0},
                                 HEAD,
                                 {PEER_SEND, GONE, 0},
                                 HEAD,
-                                {PEER_SEND, page_of(second, sizeof second, none, times), 0},
+                                {PEER_SEND, page_of(second, sizeof second, others), 0},
+                                HEAD,
+                                {PEER_SEND, late, 0},
                                 END};
     struct world w;
     (void)state;
@@ -153,38 +189,79 @@ static void test_upload_without_id(void **state)
     assert_int_equal(w.sweep.aborted, 1);
     close_world(&w);
     assert_non_null(strstr(w.wire.peer.heads, "GET /bkt?uploads&prefix=key "));
-    assert_non_null(strstr(w.wire.peer.heads, "DELETE /bkt/key?uploadId=at1500 "));
+    assert_non_null(strstr(w.wire.peer.heads, "GET /bkt/key?uploadId=at1500 "));
+    assert_non_null(strstr(w.wire.peer.heads, "DELETE /bkt/key?uploadId=at1600 "));
+    assert_null(strstr(w.wire.peer.heads, "DELETE /bkt/key?uploadId=at1500 "));
     assert_null(strstr(w.wire.peer.heads, "at900"));
     assert_null(strstr(w.wire.peer.heads, "at2100"));
 }
 
-/* All of the key and the time but the one that stays; a page that had all is not asked for again.
- * */
+/* Ours was asked for twice in two seconds, a minute ago, and is `now`, by the server. */
+static void start_twins(struct world *w, int64_t now, uint32_t lost)
+{
+    static char spared[32];
+    snprintf(spared, sizeof spared, "at%lld", (long long)now);
+    struct sweep_doubt doubt = {.key = "key", .spared = spared, .lost = lost};
+    doubt.asked_s = now - 62;
+    doubt.answered_s = now - 60;
+    sweep_twins(&w->objects[0], &doubt);
+    sweep_start(&w->sweep, &w->objects[0], &w->ops[0]);
+    assert_int_equal(wire_wait(&w->wire, &w->ops[0]), ERR_NONE);
+}
+
+/* All of the key, the time and the user but the one that stays, and what has a part. */
 static void test_twins(void **state)
 {
     static char page[4096];
-    static const char *const keys[] = {"key", "key", "key", "key", "key2", NULL};
     const int64_t now = time(NULL);
-    const int64_t times[] = {now - 100, now - 1, now, now + 100, now};
+    const struct listed listed[] = {{"key", now - 100, "me"}, {"key", now - 2, "other"},
+                                    {"key", now - 1, "me"},   {"key", now, "me"},
+                                    {"key", now + 2, ""},     {"key", now + 100, "me"},
+                                    {"key2", now, "me"},      {NULL, 0, NULL}};
     struct peer_step steps[] = {ACCEPT,
                                 HEAD,
-                                {PEER_SEND, page_of(page, sizeof page, keys, times), 0},
+                                {PEER_SEND, page_of(page, sizeof page, listed), 0},
+                                HEAD,
+                                {PEER_SEND, NO_PARTS, 0},
+                                HEAD,
+                                {PEER_SEND, A_PART, 0},
                                 HEAD,
                                 {PEER_SEND, GONE, 0},
                                 END};
     struct world w;
-    char spared[32], other[64];
+    char other[64];
     (void)state;
-    snprintf(spared, sizeof spared, "at%lld", (long long)now);
     snprintf(other, sizeof other, "DELETE /bkt/key?uploadId=at%lld ", (long long)now - 1);
     open_world(&w, steps);
-    sweep_twins(&w.objects[0], "key", now - 2, spared);
-    sweep_start(&w.sweep, &w.objects[0], &w.ops[0]);
-    assert_int_equal(wire_wait(&w.wire, &w.ops[0]), ERR_NONE);
+    start_twins(&w, now, 1);
     assert_int_equal(w.sweep.aborted, 1);
     close_world(&w);
     assert_non_null(strstr(w.wire.peer.heads, other));
-    assert_null(strstr(w.wire.peer.heads, spared));
+}
+
+/* One answer got lost, and there are two: one is another writer's, and nobody can tell which. */
+static void test_too_many_twins(void **state)
+{
+    static char page[4096];
+    const int64_t now = time(NULL);
+    const struct listed listed[] = {
+        {"key", now - 1, "me"}, {"key", now, "me"}, {"key", now + 1, "me"}, {NULL, 0, NULL}};
+    struct peer_step steps[] = {ACCEPT,
+                                HEAD,
+                                {PEER_SEND, page_of(page, sizeof page, listed), 0},
+                                HEAD,
+                                {PEER_SEND, NO_PARTS, 0},
+                                HEAD,
+                                {PEER_SEND, NO_PARTS, 0},
+                                END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    start_twins(&w, now, 1);
+    assert_int_equal(w.sweep.aborted, 0);
+    assert_true(w.sweep.unsure);
+    close_world(&w);
+    assert_null(strstr(w.wire.peer.heads, "DELETE"));
 }
 
 static void touch(const struct world *w, const char *name)
@@ -259,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_one_behind_the_other),
         cmocka_unit_test(test_upload_without_id),
         cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_too_many_twins),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_cancel),
     };
