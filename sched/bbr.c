@@ -286,6 +286,9 @@ static bool bbr_on_glance(struct cc *cc, const struct sample *sample)
         return true;
     }
     bbr_see_slowness(bbr, sample);
+    /* On a long path DOWN takes seconds, in which what the path has more would not show. */
+    if (bbr->scout.pulsing && bbr->state == BBR_DOWN && bbr->rounds_here > 0 && !bbr->lost)
+        bbr_enter(bbr, BBR_CRUISE);
     bbr->scout.pulsing = bbr->scout.pulsing && bbr->state == BBR_CRUISE;
     if (bbr->state == BBR_CRUISE) bbr_set_window(bbr, sample);
     return false;

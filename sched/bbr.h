@@ -10,6 +10,7 @@
  *     STARTUP ──(3 rounds without 25 % more, or a loss)──► DRAIN ──(load ≤ BDP)──► CRUISE
  *     CRUISE ──(BBR_CRUISE_ROUNDS)──► UP ──(more came: again)──► UP
  *     UP ──(no more came, or a loss)──► DOWN ──(fewer brought as much: again)──► DOWN ──► CRUISE
+ *                                            (and when the scout wants to ask for more)
  *     CRUISE ──(slow was not seen again for BBR_SLOWNESS_NS)──► PROBE_RTT ──► CRUISE
  *
  *     gains: STARTUP 2 · DRAIN 1 · CRUISE 1 · UP 1.25 · DOWN 0.9 · PROBE_RTT 0.75

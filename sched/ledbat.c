@@ -144,7 +144,7 @@ static void ledbat_start(struct ledbat *l, const struct ledbat_look *look)
     bool is_full = l->queue_ns > ledbat_target_ns(l) / 4 * 3;
     double before = l->window_bytes;
     if (!ledbat_answer_loss(l, look) && !is_full) {
-        l->window_bytes *= 1 + ledbat_share(l, look);
+        l->window_bytes *= 1 + LEDBAT_GAIN * ledbat_share(l, look);
         ledbat_bound(l, before);
         return;
     }

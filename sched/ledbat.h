@@ -25,7 +25,9 @@
  *
  *        START ──(queue > ¾ target, loss)──► STEADY ⇄ REST
  *
- * START doubles each round. In REST next to nothing is sent for two rounds, so that the queue that
+ * START grows by a quarter each round: doubling takes three, so that whoever begins about now has
+ * ended its own slow start before ours fills the path (LEDBAT++ grows by less than slow start does
+ * for the same reason). In REST next to nothing is sent for two rounds, so that the queue that
  * it made itself drains, and whoever came later sees the true base: that costs a twentieth of the
  * time. What was measured then is the anchor: without others the path's own rate is that of base.
  *

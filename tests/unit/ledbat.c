@@ -20,6 +20,7 @@
 struct other { /* a CUBIC flow */
     bool on, starts;
     double window, most, cut_s, lost_s, moved;
+    double k_s, least_s; /* CUBIC's K; the least round trip */
 };
 
 struct ours {
@@ -35,6 +36,7 @@ struct net {
     double random_loss;
     double jitter_s; /* that a busy machine adds to what is measured */
     double queue, now_s;
+    bool hystart; /* the others have it */
     struct rand rand;
     struct other others[OTHERS_MAX];
     struct ours ours[OURS_MAX];
@@ -68,17 +70,31 @@ static void begin_other(int i)
         .on = true, .starts = true, .window = 14480, .lost_s = -1, .cut_s = net.now_s};
 }
 
-/* C (t − K)³ + most, in segments and seconds; loss: × 0.7. HyStart is left out. */
+/* HyStart, as Linux has it: slow start ends where the round trip is longer by an eighth, or by 4 to
+ * 16 ms, than it was. */
+static void end_start(struct other *o, double rtt_s)
+{
+    if (o->least_s == 0 || rtt_s < o->least_s) o->least_s = rtt_s;
+    double more_s = fmin(fmax(o->least_s / 8, 0.004), 0.016);
+    if (o->window < 16 * LEDBAT_SEGMENT || rtt_s < o->least_s + more_s) return;
+    o->starts = false;
+    o->most = o->window;
+    o->cut_s = net.now_s;
+    o->k_s = 0;
+}
+
+/* C (t − K)³ + most, in segments and seconds; loss: × 0.7. */
 static void grow_other(struct other *o, double rtt_s)
 {
+    if (o->starts && net.hystart) end_start(o, rtt_s);
     if (o->starts) {
         o->window *= 1 + STEP_S / rtt_s;
         return;
     }
-    double most = o->most / LEDBAT_SEGMENT, k = cbrt(most * 0.3 / 0.4);
+    double most = o->most / LEDBAT_SEGMENT, least = o->k_s > 0 ? 0.7 * most : most;
     double t = net.now_s - o->cut_s;
-    double cubic = 0.4 * pow(t - k, 3) + most;
-    double reno = 0.7 * most + 3 * 0.3 / 1.7 * t / rtt_s;
+    double cubic = 0.4 * pow(t - o->k_s, 3) + most;
+    double reno = least + 3 * 0.3 / 1.7 * t / rtt_s;
     o->window = fmax(o->window, fmax(cubic, reno) * LEDBAT_SEGMENT);
 }
 
@@ -88,6 +104,7 @@ static void cut_other(struct other *o, double rtt_s)
     o->lost_s = o->cut_s = net.now_s;
     o->most = o->window;
     o->window *= 0.7;
+    o->k_s = cbrt(o->most / LEDBAT_SEGMENT * 0.3 / 0.4);
     o->starts = false;
 }
 
@@ -180,6 +197,41 @@ static double alone(double seconds)
     begin_other(0);
     run(10);
     return share_of(&net.others[0].moved, seconds);
+}
+
+/* What the other moves in its first 7 s, when ours began `ours_s` after it, or before. */
+static double first_seconds(double megabits, double base_s, double ours_s)
+{
+    net_init(megabits, base_s, 1);
+    net.hystart = true;
+    if (ours_s < 0) {
+        join(0);
+        run(-ours_s);
+    }
+    begin_other(0);
+    run(fmax(ours_s, 0));
+    if (ours_s >= 0) join(0);
+    run(7 - fmax(ours_s, 0));
+    return net.others[0].moved;
+}
+
+/* Both begin within half a second: the other's slow start is not ended by ours. */
+static void test_begins_together(void **state)
+{
+    static const struct {
+        double megabits, base_s;
+    } rows[] = {{500, 0.02}, {1000, 0.02}, {100, 0.05}, {100, 0.02}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        double least = 1, alone = first_seconds(rows[i].megabits, rows[i].base_s, 7);
+        for (int tenth = -5; tenth <= 5; tenth++) {
+            double moved = first_seconds(rows[i].megabits, rows[i].base_s, tenth / 10.0);
+            least = fmin(least, moved / alone);
+        }
+        print_message("%4.0f Mbit/s %3.0f ms, together: the other %.3f\n", rows[i].megabits,
+                      rows[i].base_s * 1e3, least);
+        assert_true(least >= 0.8);
+    }
 }
 
 static const struct {
@@ -373,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_takes_what_nobody_wants),
         cmocka_unit_test(test_gives_way),
+        cmocka_unit_test(test_begins_together),
         cmocka_unit_test(test_comes_back),
         cmocka_unit_test(test_a_short_buffer),
         cmocka_unit_test(test_losses_by_chance),
