@@ -8,6 +8,7 @@
 /* An <Error> is below 2 KiB; what is longer is some proxy's page, and not worth a connection. */
 #define REQUEST_ERROR_BYTES_MAX    (64 * KIB)
 #define REQUEST_CONTRADICTIONS_MAX 3u
+#define REQUEST_ROOM_MAX_NS        (5 * NS_PER_S)  /* waits are of seconds then anyway */
 #define REQUEST_RETRY_AFTER_MAX_NS (60 * NS_PER_S) /* whatever a server asks for */
 
 #define REQUEST_STATES(STATE)                                                                      \
@@ -421,6 +422,18 @@ static enum policy_call request_policy_call(enum request_kind kind)
     return kind == REQUEST_PUT_PART ? POLICY_PART : POLICY_ANY;
 }
 
+/* What the server asks for; and a server that is full has room when something that it holds is
+ * answered: to come again before that is only to be refused again. */
+static uint64_t request_asked_ns(const struct request *r)
+{
+    const struct traffic *traffic = &r->client->traffic;
+    uint64_t requests = meter_read(&traffic->requests);
+    uint64_t asked_ns = min_u64(r->reply.retry_after_ns, REQUEST_RETRY_AFTER_MAX_NS);
+    if (err_class(r->err) != ERR_CLASS_SLOW || requests == 0) return asked_ns;
+    uint64_t answer_ns = meter_read(&traffic->answer_ns) / requests;
+    return max_u64(asked_ns, min_u64(answer_ns, REQUEST_ROOM_MAX_NS));
+}
+
 void request_describe_failure(const struct request *r, struct again_failure *failure)
 {
     const struct request_reply *reply = &r->reply;
@@ -436,7 +449,7 @@ void request_describe_failure(const struct request *r, struct again_failure *fai
         .epoch = r->epoch,
         .site = r->way.site,
         .status = reply->status,
-        .asked_ns = answered ? min_u64(reply->retry_after_ns, REQUEST_RETRY_AFTER_MAX_NS) : 0,
+        .asked_ns = answered ? request_asked_ns(r) : 0,
         .date_s = answered ? reply->date_s : INT64_MIN,
         .region = answered ? reply->region : "",
         .place = answered ? &reply->place : NULL,

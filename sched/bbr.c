@@ -176,9 +176,10 @@ static enum bbr_state (*const bbr_rows[])(struct bbr *bbr, const struct sample *
 
 static void bbr_on_refusal(struct bbr *bbr, const struct sample *sample)
 {
-    double held = sample->cut_short ? sample->load_now : sample->load;
+    /* What is in flight beyond a window that has just been made smaller is there all the same. */
+    double held = sample->cut_short ? sample->load_now : fmin(bbr->cc.window, sample->load);
 
-    held = fmin(bbr->cc.window, fmax(held, bbr->cc.limits.min));
+    if (sample->cut_short) held -= fmin(sample->refusals, BBR_REFUSED_MOST * held);
 
     bbr->ceiling = fmax(BBR_LOSS_BETA * held, bbr->cc.limits.min);
     scout_refuse(&bbr->scout, sample->now_ns);

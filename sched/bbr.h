@@ -58,6 +58,7 @@
 #define BBR_SLOWNESS_NEAR     1.05 /* as good as seen again: samples are noisy */
 #define BBR_LOSS_BETA         0.7
 #define BBR_RESENT_SHARE      0.02 /* of bytes: BBR's bound; ends STARTUP, moves nothing else */
+#define BBR_REFUSED_MOST      0.2  /* of what is in flight, since small objects count for less */
 #define BBR_SHORT_NS          SCOUT_SHORT_NS
 
 enum bbr_state { BBR_STARTUP, BBR_DRAIN, BBR_CRUISE, BBR_UP, BBR_DOWN, BBR_PROBE_RTT };

@@ -20,7 +20,7 @@ static void rounds_follow(struct rounds *rounds, const struct cc *cc, const stru
 {
     double to = cc->window;
     bool begins = to > ROUNDS_STEP * rounds->window + 1 && known->answer_ns >= ROUNDS_SPREAD_NS;
-    bool goes_on = rounds->to > rounds->window && to > rounds->window;
+    bool goes_on = rounds->to > rounds->window && to > rounds->window && known->answer_ns > 0;
 
     if (rounds->window <= 0 || (!begins && !goes_on)) {
         rounds->window = rounds->to = to;
@@ -32,7 +32,7 @@ static void rounds_follow(struct rounds *rounds, const struct cc *cc, const stru
         rounds->to = to;
     }
     double passed_ns = (double)(known->now_ns - rounds->from_ns);
-    double share = fmin(1, passed_ns / fmax((double)known->answer_ns, 1));
+    double share = fmin(1, passed_ns / (ROUNDS_SPREAD * (double)known->answer_ns));
     rounds->window = rounds->from + share * (to - rounds->from);
 }
 

@@ -11,7 +11,7 @@
  * round is `cut_short`, and nothing is learnt from it but that.
  *
  * What is given out follows the controller's window: down at once, and up at once by a quarter.
- * More, as Startup wants it, is spread over the time of an answer where that is longer than
+ * More, as Startup wants it, is spread over 1.5 times that of an answer where that is longer than
  * ROUNDS_SPREAD_NS: as slow start is clocked by what comes back (RFC 5681, 3.1), so that a server
  * that refuses is met by one request too many, and not by as many as there were. */
 #ifndef SCHED_ROUNDS_H
@@ -20,6 +20,7 @@
 #include "sched/cc.h"
 
 #define ROUNDS_STEP      1.25              /* at once */
+#define ROUNDS_SPREAD    1.5               /* times: on a busy path a refusal is heard late */
 #define ROUNDS_SPREAD_NS (250 * NS_PER_MS) /* below, a refusal is not known before all are sent */
 
 struct rounds {

@@ -160,12 +160,11 @@ static void tune_to_model(struct tune *tune)
 }
 
 /* More was too much: it is tried again, but later each time. */
-static void tune_on_loss(struct tune *tune, const struct sample *sample)
+static void tune_on_loss(struct tune *tune)
 {
     uint32_t rest = (uint32_t)min_u64(2 * tune->rest, TUNE_REST_MAX);
 
     tune_to_model(tune);
-    scout_refuse(&tune->scout, sample->now_ns);
     tune->rest = rest;
 }
 
@@ -236,7 +235,8 @@ static void tune_on_sample(struct cc *cc, const struct sample *sample)
     if (owned) tune->bbr.cc.window = cc->window;
     cc_on_sample(&tune->bbr.cc, sample);
     tune->cpu_limited = sample_is_cpu_limited(sample);
-    if (owned && tune->bbr.lost) tune_on_loss(tune, sample);
+    if (tune->bbr.lost) scout_refuse(&tune->scout, sample->now_ns);
+    if (owned && tune->bbr.lost) tune_on_loss(tune);
     if (tune->state == TUNE_MODEL) {
         tune_follow_model(tune, sample);
     } else if (tune->state == TUNE_REST) {
