@@ -730,6 +730,13 @@ void exchange_end(struct exchange *x, struct op *op)
     exchange_step(x);
 }
 
+uint64_t exchange_moved_bytes(const struct exchange *x)
+{
+    if (!x->conn || x->first_bytes == UINT64_MAX) return 0;
+    uint64_t bytes = x->conn->seen.bytes_acked + x->conn->seen.bytes_received;
+    return bytes - min_u64(bytes, x->first_bytes);
+}
+
 bool exchange_view(struct exchange *x, struct exchange_view *view)
 {
     uint64_t bytes, known = x->sent_bytes + x->received_bytes;

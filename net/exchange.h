@@ -133,6 +133,9 @@ void exchange_head(struct exchange *x, struct op *op);
 void exchange_read(struct exchange *x, void *memory, uint32_t bytes, struct op *op);
 void exchange_end(struct exchange *x, struct op *op);
 enum exchange_wait exchange_wait(const struct exchange *x); /* now */
+/* Of this request, both ways, as of the last look at the connection (conn->seen): about right, of
+ * large ones; 0: not known. */
+uint64_t exchange_moved_bytes(const struct exchange *x);
 /* False: there is no connection now. One system call. */
 MUST_USE bool exchange_view(struct exchange *x, struct exchange_view *view);
 /* Fails what is out, with this error, and resets the connection. Only with a connection. */

@@ -97,6 +97,7 @@ void fleet_count(const struct fleet *fleet, struct fleet_counts *counts)
     for (uint16_t i = 0; i < fleet->mover_count; i++) {
         const struct station *station = &fleet->seats[i].mover.station;
         counts->done_bytes += meter_read(&station->done_bytes);
+        counts->moving_bytes += meter_read(&station->moving_bytes);
         counts->before_bytes += meter_read(&station->before_bytes);
         blame_add_up(&fleet->seats[i].mover.blame, &counts->blame);
         for (uint32_t e = 0; e < fleet->conf->endpoint_count; e++) {

@@ -15,7 +15,8 @@ struct fleet_seat { /* a core's part */
 };
 
 struct fleet_counts { /* of all cores, so far */
-    uint64_t done_bytes, before_bytes, requests, retries, connections, cuts, cut_bytes;
+    uint64_t done_bytes, moving_bytes, before_bytes, requests, retries, connections, cuts,
+        cut_bytes;
     struct blame_totals blame;
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "s3/intake.h"
+#include "s3/multipart.h"
 
 /* Below 1 % of 5 s, and enough to go on while a reader is woken. */
 #define MOVER_WINDOW_NS        (40 * NS_PER_MS)
@@ -20,6 +21,7 @@ static void mover_on_task(struct lend *lend, struct task *task);
 static void mover_on_slot(struct op *op);
 static void mover_on_tick(struct op *op);
 static void mover_follow(struct mover *mover);
+static void mover_ration(struct mover *mover, bool paced);
 
 /* --- opening --- */
 
@@ -157,6 +159,8 @@ void mover_start(struct mover *mover)
     struct core *core = mover->station.core;
     timer_start(&core->timers, &mover->tick, core->now_ns + MOVER_TICK_NS);
     mover->busy_ns = mover->blamed_ns = core->now_ns;
+    ration_init(&mover->ration, core->now_ns);
+    mover_ration(mover, true);
     mover_follow(mover);
     mover_set_window(mover, mover->parts_share);
     mover_set_pacing(mover);
@@ -166,7 +170,10 @@ void mover_start(struct mover *mover)
 
 static uint32_t mover_allowed(const struct mover *mover, uint32_t rank)
 {
-    uint32_t allowed = rank == TASK_FIRST ? mover->parts_share : FLOW_OBJECTS * mover->parts_share;
+    uint64_t allowed = FLOW_OBJECTS * mover->parts_share;
+    if (rank == TASK_FIRST)
+        allowed = min_u64(mover->parts_share,
+                          (uint64_t)ration_parts(&mover->ration) + mover->parts_ending);
     return (uint32_t)min_u64(allowed, mover->station.conf->connections_max);
 }
 
@@ -175,6 +182,30 @@ static void mover_want(struct mover *mover, uint32_t rank, uint32_t count)
     if (count == 0) return;
     mover->asked[rank] += count;
     lend_want(&mover->lend, (enum task_rank)rank, count);
+}
+
+/* More parts may be there than a moment ago. */
+static void mover_want_parts(struct mover *mover)
+{
+    uint32_t allowed = mover_allowed(mover, TASK_FIRST), asked = mover->asked[TASK_FIRST];
+    if (allowed > asked) mover_want(mover, TASK_FIRST, allowed - asked);
+}
+
+/* What gives way has a rate that changes all the time: it says nothing of the next seconds. */
+static void mover_ration(struct mover *mover, bool paced)
+{
+    const struct conf *conf = mover->station.conf;
+    uint64_t bytes = conf->part_bytes ? conf->part_bytes : meter_read(&mover->steer->part_bytes);
+    struct ration_view view = {.now_ns = mover->station.core->now_ns,
+                               .rate_bytes_per_s =
+                                   conf->background ? 0 : budget_rate(mover->share.budget),
+                               .part_bytes = bytes ? bytes : MULTIPART_PART_BYTES,
+                               .index = mover->station.core->index,
+                               .count = conf->cpu_count,
+                               .paced = paced};
+    view.full = mover->in_slots[TASK_FIRST] > 0 &&
+                mover->in_slots[TASK_FIRST] >= mover_allowed(mover, TASK_FIRST);
+    ration_look(&mover->ration, &view);
 }
 
 static void mover_follow(struct mover *mover)
@@ -200,6 +231,39 @@ static void mover_count_busy(struct mover *mover)
     mover->busy_ns = now_ns;
 }
 
+static uint64_t mover_left_bytes(const struct mover_slot *slot)
+{
+    if (slot->part) return slot->work->bytes - slot->told_bytes;
+    bool probes = slot->probe && machine_is_running(&slot->probe->machine);
+    return probes ? UINT64_MAX : range_left_bytes(slot->range);
+}
+
+/* What has gone of the parts in the slots, for the progress; and which of them are about to end. */
+static void mover_look_at_slots(struct mover *mover)
+{
+    const struct link *link = mover->busy.head.next;
+    uint64_t moving_bytes = 0;
+    mover->parts_ending = 0;
+    for (; link != &mover->busy.head; link = link->next) {
+        struct mover_slot *slot = container_of(link, struct mover_slot, link);
+        slot->told_bytes = slot->part ? part_moved_bytes(slot->part) : 0;
+        moving_bytes += slot->told_bytes;
+        slot->is_ending = slot->work->task.rank == TASK_FIRST &&
+                          ration_is_ending(&mover->ration, mover_left_bytes(slot));
+        if (slot->is_ending) mover->parts_ending++;
+    }
+    meter_set(&mover->station.moving_bytes, moving_bytes);
+}
+
+/* It is done, or failed: it is counted elsewhere, or begins anew. */
+static void mover_forget_slot(struct mover *mover, struct mover_slot *slot)
+{
+    meter_take_back(&mover->station.moving_bytes, slot->told_bytes);
+    if (slot->is_ending) mover->parts_ending--;
+    slot->told_bytes = 0;
+    slot->is_ending = false;
+}
+
 /* --- what is waited for --- */
 
 static void mover_blame_slot(const struct mover_slot *slot, struct blame_tick *tick, double weight)
@@ -222,8 +286,9 @@ static void mover_tell_slots(struct mover *mover, const struct blame_tick *tick)
     if (tick->weights[BLAME_PACE] > 0) meter_set(&traffic->paced_ns, tick->now_ns);
 }
 
-/* A core without a slot that is busy is nobody's limit, but for the home core, which plans. */
-static void mover_blame(struct mover *mover)
+/* A core without a slot that is busy is nobody's limit, but for the home core, which plans. True:
+ * something here waits for pace. */
+static bool mover_blame(struct mover *mover)
 {
     uint64_t now_ns = mover->station.core->now_ns;
     struct clock_thread before = mover->thread;
@@ -236,13 +301,16 @@ static void mover_blame(struct mover *mover)
     tick.waited_ns = mover->thread.waited_ns - before.waited_ns;
     for (; link != &mover->busy.head; link = link->next) {
         const struct mover_slot *slot = container_of(link, struct mover_slot, link);
-        mover_blame_slot(slot, &tick, 1.0 / mover_allowed(mover, slot->work->task.rank));
+        mover_blame_slot(slot, &tick,
+                         1.0 / max_u64(mover_allowed(mover, slot->work->task.rank), 1));
     }
     if (mover->intake) intake_blame(mover->intake, &tick);
     mover_tell_slots(mover, &tick);
-    if (list_is_empty(&mover->busy) && mover->station.core->index > 0) return;
+    bool paced = tick.weights[BLAME_PACE] > 0;
+    if (list_is_empty(&mover->busy) && mover->station.core->index > 0) return paced;
     if (!mover->is_single) tick.filled = steer_filled(mover->steer, now_ns, &tick.idle);
     blame_settle(&mover->blame, &tick);
+    return paced;
 }
 
 /* The home core's part: what all follow. */
@@ -258,9 +326,11 @@ static void mover_steer(struct mover *mover)
     struct client *client = &mover->station.clients[mover->endpoint];
     mover_count_busy(mover);
     traffic_look(&client->traffic, client);
-    mover_blame(mover);
+    mover_ration(mover, mover_blame(mover));
+    mover_look_at_slots(mover);
     if (mover->station.core->index == 0) mover_lead(mover);
     mover_follow(mover);
+    mover_want_parts(mover);
 }
 
 /* --- tasks --- */
@@ -304,6 +374,7 @@ static void mover_on_slot(struct op *op)
     mover->in_slots[rank]--;
     mover->asked[rank]--;
     slot->work = NULL;
+    mover_forget_slot(mover, slot);
     list_remove(&slot->link);
     list_push_front(&mover->free, &slot->link); /* last in, first out: warm memory */
     mover_want(mover, rank,

@@ -4,7 +4,8 @@
  * It wants as many tasks of each rank as its share of the window (s3/steer) allows: so many parts
  * or ranges, and FLOW_OBJECTS times as many whole objects, each at most as many as it has
  * connections. It runs each in a slot and returns it to its home. When the window shrinks, what is
- * in the slots goes on, and others follow in proportion (sched/prr). A tick counts what is busy,
+ * in the slots goes on, and others follow in proportion (sched/prr). Where the rate is the limit,
+ * fewer parts share it (sched/ration). A tick counts what is busy,
  * looks at the connections, at what each slot waits for (sched/blame) and at the window; on the
  * home core it lets the window be found; and it looks whether the run is to stop: then what is in
  * the slots is cancelled, and what still comes is returned unrun, with ERR_CANCELLED. */
@@ -19,6 +20,7 @@
 #include "sched/budget.h"
 #include "sched/lend.h"
 #include "sched/prr.h"
+#include "sched/ration.h"
 
 #define MOVER_TICK_NS (50 * NS_PER_MS) /* how late a Ctrl-C may be noticed */
 
@@ -32,6 +34,8 @@ struct mover_slot {
     struct part *part;   /* uploads */
     struct range *range; /* downloads; checks, of what is read back */
     struct probe *probe; /* checks */
+    bool is_ending;      /* so little is left that the next part may begin */
+    uint64_t told_bytes; /* of it, in the station's moving_bytes */
 };
 
 struct plan;
@@ -63,7 +67,9 @@ struct mover {
     uint32_t asked[TASK_RANKS]; /* wanted, or in a slot: parts and ranges; whole objects */
     uint32_t in_slots[TASK_RANKS];
     struct prr prr[TASK_RANKS];
-    uint64_t busy_ns; /* up to when busy slots are counted */
+    struct ration ration;  /* where the rate is the limit: parts in flight */
+    uint32_t parts_ending; /* of the parts in slots: they do not count there */
+    uint64_t busy_ns;      /* up to when busy slots are counted */
     uint64_t blamed_ns;
     struct clock_thread thread;
     bool is_single;

@@ -519,3 +519,9 @@ void part_blame(const struct part *part, struct blame_tick *tick, double weight)
         break;
     }
 }
+
+uint64_t part_moved_bytes(const struct part *part)
+{
+    if (!request_is_busy(&part->request)) return 0;
+    return min_u64(exchange_moved_bytes(&part->request.exchange), part->work->bytes);
+}

@@ -70,6 +70,9 @@ void part_start_pipe(struct part *part, struct work *work, struct source *pipe, 
                      struct op *op);
 void part_go(struct part *part);
 void part_blame(const struct part *part, struct blame_tick *tick, double weight); /* under way */
+/* Of the request that is out: acknowledged by the peer's TCP, not by the server yet; of large ones.
+ */
+uint64_t part_moved_bytes(const struct part *part);
 void part_cancel(struct part *part); /* harmless when idle; op is done as always */
 /* The most bytes that are staged whole, with these pools: what pipes may use for a part. */
 uint64_t part_staged_bytes_max(const struct station *station);

@@ -620,3 +620,9 @@ void range_blame(const struct range *range, struct blame_tick *tick, double weig
         break;
     }
 }
+
+uint64_t range_left_bytes(const struct range *range)
+{
+    uint64_t bytes = range->total_bytes > 0 ? range->total_bytes : range->work->bytes;
+    return bytes - min_u64(range->received_bytes, bytes);
+}

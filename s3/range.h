@@ -71,6 +71,7 @@ void range_fini(struct range *range);
 /* The result goes to work->result; op->err is the same error. */
 void range_start(struct range *range, struct work *work, struct op *op);
 void range_cancel(struct range *range);
+uint64_t range_left_bytes(const struct range *range); /* to be received, once that is known */
 void range_blame(const struct range *range, struct blame_tick *tick, double weight); /* under way */
 
 #endif

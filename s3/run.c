@@ -381,6 +381,7 @@ void run_read(const struct run *run, struct run_numbers *numbers)
                                     .planning = meter_read(&meters->found_all) == 0};
     fleet_count(&run->fleet, &counts);
     numbers->done_bytes = counts.done_bytes;
+    numbers->moving_bytes = counts.moving_bytes;
     numbers->before_bytes += counts.before_bytes;
     numbers->requests = counts.requests;
     numbers->retries = counts.retries;

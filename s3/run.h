@@ -37,8 +37,9 @@ struct run_numbers {
     uint64_t before, before_bytes;         /* of those skipped: by earlier runs of the job */
     uint64_t found_bytes;                  /* of what was found so far */
     uint64_t done_bytes;                   /* acknowledged by the server, or written */
-    uint64_t unconfirmed;                  /* objects whose checksum the server did not confirm */
-    uint64_t unverified;                   /* downloads for which the server had no checksum */
+    uint64_t moving_bytes; /* beside those, of parts under way: acknowledged by TCP */
+    uint64_t unconfirmed;  /* objects whose checksum the server did not confirm */
+    uint64_t unverified;   /* downloads for which the server had no checksum */
     uint64_t requests, retries, connections;
     uint64_t cuts, cut_bytes;  /* requests cut for being slow; what was moved in vain by them */
     uint64_t window;           /* parts that may be in flight, all cores */

@@ -20,6 +20,7 @@ struct station {
     uint64_t temp_tag;         /* of a job's temporary files; 0: they are nobody's */
     uint32_t file_mode;        /* of files that are made, the umask taken off */
     struct meter done_bytes;   /* acknowledged by the server, or written */
+    struct meter moving_bytes; /* of parts that are out: acknowledged by the peer's TCP */
     struct meter before_bytes; /* the same, by an earlier run, of large objects under way */
     struct journal *journal;   /* on the home core only; NULL: none is kept */
     struct past *past;         /* what it had from earlier runs, then */

@@ -29,7 +29,7 @@ void progress_measure(struct progress *progress, uint64_t done_bytes, uint64_t n
 {
     double seconds = (double)(now_ns - progress->drawn_ns) / (double)NS_PER_S;
     if (seconds <= 0) return;
-    /* a part that failed is no longer counted */
+    /* of a part that failed, or begins anew, nothing is counted any more */
     double bytes = (double)done_bytes - (double)progress->drawn_bytes;
     double rate = bytes > 0 ? bytes / seconds : 0;
     double weight = progress->has_rate ? 1 - exp(-seconds / SMOOTH_S) : 1;
@@ -39,11 +39,17 @@ void progress_measure(struct progress *progress, uint64_t done_bytes, uint64_t n
     progress->drawn_bytes = done_bytes;
 }
 
+/* What is under way counts as it goes: at a low rate a part takes minutes. */
+static uint64_t gone_bytes(const struct run_numbers *numbers)
+{
+    return numbers->done_bytes + numbers->moving_bytes + numbers->before_bytes;
+}
+
 static void write_time_left(const struct progress *progress, const struct run_numbers *numbers,
                             struct writer *w)
 {
     char text[HUMAN_TEXT_BYTES];
-    uint64_t done_bytes = numbers->done_bytes + numbers->before_bytes;
+    uint64_t done_bytes = gone_bytes(numbers);
     uint64_t left = numbers->found_bytes - min_u64(done_bytes, numbers->found_bytes);
     double seconds = (double)left / progress->rate_bytes_per_s;
     if (numbers->planning || progress->rate_bytes_per_s < 1 || seconds > 1e6) {
@@ -62,7 +68,7 @@ void progress_format(const struct progress *progress, const struct run_numbers *
 {
     char a[HUMAN_TEXT_BYTES], b[HUMAN_TEXT_BYTES];
     size_t start = w->count;
-    uint64_t done_bytes = numbers->done_bytes + numbers->before_bytes;
+    uint64_t done_bytes = gone_bytes(numbers);
     writer_format(w, "%s of %s%s", human_bytes(done_bytes, a), human_bytes(numbers->found_bytes, b),
                   numbers->planning ? "+" : "");
     if (!numbers->planning && numbers->found_bytes > 0)
@@ -94,7 +100,7 @@ void progress_draw(struct progress *progress, const struct run_numbers *numbers,
     char line[COLUMNS_MAX + 256];
     struct writer w;
     if (now_ns - progress->drawn_ns < DRAW_EVERY_NS) return;
-    progress_measure(progress, numbers->done_bytes, now_ns);
+    progress_measure(progress, numbers->done_bytes + numbers->moving_bytes, now_ns);
     if (!progress->on) return;
     writer_init(&w, line, sizeof line);
     writer_text(&w, ERASE);

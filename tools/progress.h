@@ -1,5 +1,6 @@
-/* progress: one line on a terminal, redrawn a few times a second: bytes acknowledged, rate, time
- * left, files, failures. Nothing where standard error is not a terminal.
+/* progress: one line on a terminal, redrawn a few times a second: bytes acknowledged (of parts
+ * under way by TCP, which is taken back where one begins anew), rate, time left, files, failures.
+ * Nothing where standard error is not a terminal.
  *
  * While the line stands, lines of the log must erase it first: progress_log_program() is the log's
  * program name that does. The rate is smoothed over a few seconds. */

@@ -25,6 +25,7 @@ static const struct state_row rows[] = {
     STATE_ROW("failed", numbers.failed),
     STATE_ROW("found_bytes", numbers.found_bytes),
     STATE_ROW("done_bytes", numbers.done_bytes),
+    STATE_ROW("moving_bytes", numbers.moving_bytes),
     STATE_ROW("before_bytes", numbers.before_bytes),
     STATE_ROW("retries", numbers.retries),
     STATE_ROW("elapsed_ns", elapsed_ns),
@@ -152,7 +153,8 @@ void state_say(const struct state *state, struct writer *w)
     writer_visible(w, bytes_of(state->source));
     if (state->target[0]) writer_char(w, ' ');
     writer_visible(w, bytes_of(state->target));
-    writer_format(w, ": %s of %s%s", human_bytes(numbers->done_bytes + numbers->before_bytes, a),
+    uint64_t gone_bytes = numbers->done_bytes + numbers->moving_bytes + numbers->before_bytes;
+    writer_format(w, ": %s of %s%s", human_bytes(gone_bytes, a),
                   human_bytes(numbers->found_bytes, b), numbers->planning ? "+" : "");
     writer_format(w, " in %s", human_duration(state->elapsed_ns, a));
     writer_format(w, ", now %s", human_rate(state->rate_bytes_per_s, NS_PER_S, a));

@@ -148,6 +148,31 @@ def begun(database):
 
 
 @case("stowage")
+def interrupted_at_a_rate(t):
+    """All parts in flight share the rate. So there are few of them, and not all are lost: two parts
+    took ten seconds, and what comes after the signal is not more than the rest and one of them."""
+    source = make_file(t.path("in"), 30 * MIB)
+    proxy = Proxy(t.server.url)
+    t.at_end(proxy.close)
+    env = {"AWS_ENDPOINT_URL": proxy.url}
+    words = ("cp", *PARTS, source, t.uri("k"))
+    process = t.start(*words, "--max-rate", "1MiB", env=env)
+    wait_for(lambda: proxy.moved["up"] > 8 * MIB, "bytes to move")
+    process.signal(signal.SIGINT)
+    result = process.finish(20)
+    require(result.code == EXIT_INTERRUPTED, f"{result}")
+    job = t.argosy("jobs", "--json").json
+    require(job["left"] == 1 and job["failed"] == 0, f"{job}")
+    wait_for(lambda: proxy.pumps == 0, "the last of its bytes to come through")
+    before = proxy.moved["up"]
+    t.argosy(*words, env=env)
+    again = proxy.moved["up"] - before
+    require(again < 25 * MIB + SLACK, f"no part of 8 MiB was kept: {again} bytes were sent")
+    with open(source, "rb") as file:
+        require(t.get("k") == file.read(), "the object is not the file")
+
+
+@case("stowage")
 def second_signal(t):
     """The journal is locked by somebody, so that nothing can be parked: then it leaves at once."""
     source = make_file(t.path("in"), 60 * MIB)

@@ -203,7 +203,7 @@ def a_check(t):
 @case("stowage")
 def a_check_in_the_background(t):
     """What it left itself, and for how long it gave way."""
-    t.argosy("cp", *PARTS, make_file(t.path("in"), 20 * MIB), t.uri("k"))
+    t.argosy("cp", *PARTS, make_file(t.path("in"), 6 * MIB), t.uri("k"))
     result = t.argosy("verify", "--read-back", "--background", "-v", "--json", t.path("in"),
                       t.uri("k"))
     background = result.json["background"]

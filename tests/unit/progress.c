@@ -32,6 +32,30 @@ static void test_line(void **state)
     assert_string_equal(format(&progress, &numbers, 12, text), "10.0 GiB of ");
 }
 
+/* What is under way counts as it goes, and is taken back where a part begins anew. */
+static void test_under_way(void **state)
+{
+    char text[256];
+    struct progress progress = {.rate_bytes_per_s = (double)MIB, .has_rate = true};
+    struct run_numbers numbers = {.found = 1,
+                                  .found_bytes = 40 * MIB,
+                                  .done_bytes = 10 * MIB,
+                                  .moving_bytes = 6 * MIB,
+                                  .before_bytes = 4 * MIB};
+    (void)state;
+    assert_string_equal(format(&progress, &numbers, 200, text),
+                        "20.0 MiB of 40.0 MiB (50%)  1.00 MiB/s  ETA 0:20  0 of 1 files");
+    numbers.moving_bytes = 0;
+    assert_non_null(strstr(format(&progress, &numbers, 200, text), "14.0 MiB of"));
+    progress = (struct progress){.drawn_ns = 0};
+    numbers.done_bytes = 0;
+    for (uint64_t i = 1; i <= 50; i++) {
+        numbers.moving_bytes = i * 100000;
+        progress_draw(&progress, &numbers, i * NS_PER_S / 5);
+    }
+    assert_true(progress.rate_bytes_per_s > 499000 && progress.rate_bytes_per_s < 501000);
+}
+
 /* Nothing known yet, more done than found, a rate near zero: no line may say nonsense. */
 static void test_corners(void **state)
 {
@@ -69,6 +93,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_line),
+        cmocka_unit_test(test_under_way),
         cmocka_unit_test(test_corners),
         cmocka_unit_test(test_rate),
     };
