@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "s3/stamp.h"
+#include "tests/sim/elsewhere.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/server.h"
 #include "tests/sim/world.h"
@@ -595,6 +596,7 @@ static action_fn *action_of(const struct server_request *request)
 
 void actions_run(struct server_request *request, struct server_reply *reply)
 {
+    if (elsewhere_answers(request, reply)) return;
     corrupt_body(request);
     if (check_body(request, reply)) action_of(request)(request, reply);
 }

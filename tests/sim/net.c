@@ -172,7 +172,8 @@ static void kill_at(struct net_conn *conn, uint64_t at_ns, int error)
 static void make_slow(struct net_conn *conn)
 {
     uint64_t ways = world_between(1, 3);
-    uint64_t rate = 2ull << world_below(17);
+    uint64_t rate =
+        1ull << (net.options.slow_log2_least + world_below(net.options.slow_log2_count));
     if (ways & 1) conn->up.slow_bytes_per_s = rate;
     if (ways & 2) conn->down.slow_bytes_per_s = rate;
 }

@@ -17,7 +17,8 @@ struct net_options {              /* of this seed */
     uint64_t delay_ns, jitter_ns; /* one way */
     uint64_t rate_bytes_per_s;    /* each way, all connections */
     uint32_t segment_max;
-    uint64_t window_bytes; /* in flight and unread, of a connection, each way */
+    uint32_t slow_log2_least, slow_log2_count; /* what slow connections move, in bytes/s */
+    uint64_t window_bytes;                     /* in flight and unread, of a connection, each way */
     uint32_t address_count;
     uint32_t dead_addresses; /* bits: nobody answers there */
     uint32_t sockets_max;    /* of a core: more is a bug of the product */

@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "tests/sim/disk.h"
+#include "tests/sim/elsewhere.h"
 #include "tests/sim/items.h"
 #include "tests/sim/pipe.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/server.h"
+#include "tests/sim/slip.h"
 #include "tests/sim/table.h"
 #include "tests/sim/vfs.h"
 #include "tests/sim/world.h"
@@ -31,7 +33,7 @@ static void check_upload(const struct item *item)
                  (unsigned long long)blob->bytes);
 }
 
-static const struct disk_node *target_file(const struct item *item)
+const struct disk_node *rules_target(const struct item *item)
 {
     const char *name = strrchr(item->name, '/');
     static char path[PATH_BYTES_MAX];
@@ -42,7 +44,7 @@ static const struct disk_node *target_file(const struct item *item)
 
 static void check_download(const struct item *item)
 {
-    const struct disk_node *node = target_file(item);
+    const struct disk_node *node = rules_target(item);
     if (!node) {
         if (item->done) world_broken("%s is done and not there", item->name);
         return;
@@ -200,6 +202,7 @@ void rules_check_run(void)
 {
     check_numbers();
     check_cuts();
+    slip_check(true);
     check_items();
     if (!may_park()) check_leftovers();
     if (table_open_count() > 0) world_broken("%u descriptors are open", table_open_count());
@@ -211,7 +214,7 @@ void rules_check_run(void)
 /* What a power cut left under a target's name is what was there before the next process. */
 static void note_before(struct item *item)
 {
-    const struct disk_node *node = target_file(item);
+    const struct disk_node *node = rules_target(item);
     blob_drop(&item->before);
     if (!node) return;
     item->before = blob_new(node->bytes);
@@ -229,6 +232,7 @@ static void check_after_power(struct item *item)
 void rules_check_cut(void)
 {
     bool power = scenario_world()->ended == CUT_POWER;
+    slip_check(false);
     if (table_open_count() > 0) world_broken("%u descriptors are open", table_open_count());
     for (uint32_t i = 0; i < items_world()->count; i++) {
         struct item *item = &items_world()->all[i];
@@ -246,7 +250,7 @@ void rules_check_cut(void)
 static void check_present(const struct item *item)
 {
     const struct store_object *object = store_find(item_key(item));
-    const struct disk_node *node = target_file(item);
+    const struct disk_node *node = rules_target(item);
     bool present;
     if (item->gone || (object && object->late)) return;
     if (scenario_is_upload())
@@ -275,6 +279,19 @@ static void check_moved(void)
                      (unsigned long long)server_excused_bytes());
 }
 
+/* Once a process has learned where the bucket is, it asks there: what was under way is sent on. */
+static void check_elsewhere(void)
+{
+    const struct scenario *scenario = scenario_world();
+    const struct conf *conf = &scenario->conf;
+    uint64_t lives = scenario->kills + scenario->power_cuts + 1;
+    uint64_t most = lives * conf->cpu_count * conf->connections_max;
+    if (!scenario->pure || elsewhere_world() == ELSEWHERE_TIMES) return;
+    if (elsewhere_count() > most)
+        world_broken("%llu requests were sent elsewhere, in %llu processes",
+                     (unsigned long long)elsewhere_count(), (unsigned long long)lives);
+}
+
 void rules_check_last(void)
 {
     const struct run_result *result = &scenario_world()->result;
@@ -290,4 +307,5 @@ void rules_check_last(void)
     }
     check_leftovers();
     check_moved();
+    check_elsewhere();
 }

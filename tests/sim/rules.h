@@ -14,6 +14,11 @@
 
 #include "core/base.h"
 
+struct disk_node;
+struct item;
+
+/* What is under the name that an object comes down to, or NULL. */
+const struct disk_node *rules_target(const struct item *item);
 uint32_t rules_temps(void);   /* how many temporary files there are */
 uint32_t rules_uploads(void); /* and uploads, but for the last words of dead processes */
 bool rules_drew_faults(void);

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "tests/sim/disk.h"
+#include "tests/sim/elsewhere.h"
 #include "tests/sim/items.h"
 #include "tests/sim/net.h"
 #include "tests/sim/pipe.h"
 #include "tests/sim/rules.h"
 #include "tests/sim/server.h"
+#include "tests/sim/slip.h"
 #include "tests/sim/table.h"
 #include "tests/sim/vfs.h"
 #include "tests/sim/world.h"
@@ -117,7 +119,7 @@ static void draw_calm(void)
 
 static void draw_few(void)
 {
-    scenario.few = rand_below(&world->later, 5) < 2;
+    scenario.few = rand_below(&world->later, 2) == 0;
     if (!scenario.few) return;
     world->fault_rates[FAULT_CONN_SLOW] = 0.8;
     world->fault_rates[FAULT_CONN_FADES] = 0.01;
@@ -187,6 +189,8 @@ static void draw_conf(void)
     if (world_chance(0.3)) options.url = "http://10.0.0.1:9000";
     conf->endpoint_count = 1;
     if (target_parse_endpoint(&conf->endpoints[0], &options, why)) world_broken("%s", why);
+    elsewhere_draw(conf);
+    slip_draw(conf);
 }
 
 static void draw_net(void)
@@ -197,9 +201,11 @@ static void draw_net(void)
         .jitter_ns = (uint64_t)draw_scale(1, 5e6),
         .rate_bytes_per_s = (uint64_t)draw_scale(4e6, 5e9),
         .segment_max = world_chance(0.2) ? 1460 : (uint32_t)world_between(16, 256) * 1024,
+        .slow_log2_least = scenario.few ? 7 : 1,
+        .slow_log2_count = scenario.few ? 8 : 17,
         .window_bytes = (uint64_t)draw_scale(32e3, 4e6),
         .address_count = (uint32_t)world_between(1, 3),
-        .sockets_max = conf->connections_max,
+        .sockets_max = elsewhere_world() ? 2 * conf->connections_max : conf->connections_max,
         .user_timeout_ns = conf->stall_timeout_ns,
     };
     if (scenario.heavy) options.rate_bytes_per_s = (uint64_t)draw_scale(4e6, 3e7);
@@ -238,6 +244,7 @@ static void draw_items(void)
     if (scenario.slow) count = world_between(40, 150);
     if (scenario.few) count = 1 + rand_below(&world->later, 8);
     if (scenario.slow || scenario.racy) large_chance = 5;
+    if (scenario.few) large_chance = 2;
     for (uint64_t i = 0; i < count; i++) {
         bool large = world_below(large_chance) == 0 || (i < 2 && (scenario.racy || scenario.heavy));
         uint64_t bytes = items_draw_size(large);
@@ -634,6 +641,9 @@ static void add_totals(struct scenario_totals *totals)
     __atomic_add_fetch(&totals->vain_bytes, counts->vain_bytes, __ATOMIC_RELAXED);
     __atomic_add_fetch(&totals->same_address, counts->same_address, __ATOMIC_RELAXED);
     __atomic_add_fetch(&totals->other_address, counts->other_address, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->sent_on, elsewhere_count(), __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->sent_on_runs, elsewhere_count() > 0, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->slips, slip_count(), __ATOMIC_RELAXED);
     __atomic_add_fetch(&totals->race_runs, counts->races > 0, __ATOMIC_RELAXED);
     __atomic_add_fetch(&totals->races, counts->races, __ATOMIC_RELAXED);
     for (int i = 0; i < FAULT_COUNT; i++)

@@ -33,6 +33,7 @@ struct scenario_totals { /* of all seeds, to see that the simulation does what i
     uint64_t slow_conns, cut_runs, cuts, cut_bytes, vain_bytes; /* runs with cuts; of all */
     uint64_t calm_runs, lone_cuts,
         last_ns; /* runs that outlived their faults; by how much at most */
+    uint64_t sent_on, sent_on_runs, slips; /* to another host or region; lines of manifests */
     uint64_t same_address, other_address, race_runs, races;
 };
 

@@ -128,6 +128,9 @@ static void report_ends(const struct scenario_totals *totals)
     printf("sim: %" PRIu64 " runs went on when the faults had ended, for %" PRIu64
            " s at most; %" PRIu64 " cut with nothing to be compared with\n",
            totals->calm_runs, (uint64_t)(totals->last_ns / NS_PER_S), totals->lone_cuts);
+    printf("sim: %" PRIu64 " seeds with requests that were sent to another host or region, %" PRIu64
+           " times; %" PRIu64 " lines of manifests were compared\n",
+           totals->sent_on_runs, totals->sent_on, totals->slips);
     printf("sim: %" PRIu64 " seeds in which a late copy of a part took the place of a newer one, "
            "%" PRIu64 " times\n",
            totals->race_runs, totals->races);
