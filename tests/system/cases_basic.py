@@ -144,7 +144,7 @@ def pipes_and_devices(t):
     with open(t.path("out"), "wb") as out:
         cat = subprocess.Popen(["cat", t.path("pipe")], stdout=out)
         t.argosy("cp", t.uri("k"), t.path("pipe"))
-        require(cat.wait(10) == 0, "the reader of the pipe failed")
+        require(cat.wait(60) == 0, "the reader of the pipe failed")
     same(source, t.path("out"))
     require(stat.S_ISFIFO(os.stat(t.path("pipe")).st_mode), "the pipe was replaced")
 
