@@ -197,7 +197,9 @@ def a_check(t):
     judge(result, "policy", "policy: the rate limit")
     require("time: " in result.err, f"-v does not tell it each second\n{result}")
     require("background" not in result.json and "background" not in result.err, f"{result}")
-    require("limited by policy: the rate limit (" in t.argosy(*words).err, "no word without --json")
+    told = t.argosy(*words).err
+    require(any(f"limited by {what} (" in told for what in ("policy: the rate limit", "the CPU")),
+            f"no word without --json: {told}")
 
 
 @case("stowage")
