@@ -159,11 +159,11 @@ def interrupted_at_a_rate(t):
     process = t.start(*words, "--max-rate", "1MiB", env=env)
     wait_for(lambda: proxy.moved["up"] > 8 * MIB, "bytes to move")
     process.signal(signal.SIGINT)
-    result = process.finish(20)
+    result = process.finish()
     require(result.code == EXIT_INTERRUPTED, f"{result}")
     job = t.argosy("jobs", "--json").json
     require(job["left"] == 1 and job["failed"] == 0, f"{job}")
-    wait_for(lambda: proxy.pumps == 0, "the last of its bytes to come through")
+    wait_for(proxy.at_rest, "the last of its bytes to come through")
     before = proxy.moved["up"]
     t.argosy(*words, env=env)
     again = proxy.moved["up"] - before
