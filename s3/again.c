@@ -60,9 +60,12 @@ static uint64_t again_limit_ns(const struct client *client, enum policy_phase ph
     return bulletin_has_worked(client->bulletin) ? deadline_ns : min_u64(deadline_ns, first_ns);
 }
 
-static void again_say_open(const struct client *client, struct bytes bucket, uint64_t wait_ns)
+/* Not when another core was answered since: this one has only to look again. */
+static void again_say_open(const struct again *again, struct bytes bucket, uint64_t wait_ns)
 {
+    const struct client *client = again->client;
     if (wait_ns < AGAIN_SAY_NS) return;
+    if (bulletin_is_relieved(client->bulletin, again->door->breaker.opened_ns)) return;
     if (!bulletin_claim(client->bulletin, client->trouble, client->core->now_ns)) return;
     bulletin_set_troubled(client->bulletin);
     log_line(&client->conf->log, LOG_NOTE,
@@ -86,7 +89,7 @@ bool again_admit(struct again *again, const struct client_way *way, struct bytes
     if (again->admitted) return true;
     if (retry->failing_since_ns == 0) retry->failing_since_ns = max_u64(now_ns, 1);
     *over = now_ns - retry->failing_since_ns >= again_limit_ns(client, client->trouble_phase);
-    again_say_open(client, bucket, *wait_ns);
+    again_say_open(again, bucket, *wait_ns);
     return false;
 }
 
@@ -386,7 +389,7 @@ void again_succeeded(struct again *again)
     struct client *client = again->client;
     retry_succeeded(&again->retry, &client->budget);
     bulletin_set_worked(client->bulletin);
-    if (bulletin_claim_relief(client->bulletin))
+    if (bulletin_claim_relief(client->bulletin, client->core->now_ns))
         log_line(&client->conf->log, LOG_NOTE, "%s:%u answers again", again_door(again)->name,
                  again_door(again)->port);
 }

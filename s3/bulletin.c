@@ -52,11 +52,17 @@ void bulletin_set_troubled(struct bulletin *bulletin)
     atomic_store_explicit(&bulletin->troubled, true, memory_order_relaxed);
 }
 
-bool bulletin_claim_relief(struct bulletin *bulletin)
+bool bulletin_claim_relief(struct bulletin *bulletin, uint64_t now_ns)
 {
     if (!atomic_load_explicit(&bulletin->troubled, memory_order_relaxed)) return false;
     if (!atomic_exchange_explicit(&bulletin->troubled, false, memory_order_relaxed)) return false;
+    atomic_store_explicit(&bulletin->relieved_ns, now_ns, memory_order_relaxed);
     for (uint32_t i = 0; i < ERR_COUNT; i++)
         atomic_store_explicit(&bulletin->said_ns[i], 0, memory_order_relaxed);
     return true;
+}
+
+bool bulletin_is_relieved(const struct bulletin *bulletin, uint64_t since_ns)
+{
+    return atomic_load_explicit(&bulletin->relieved_ns, memory_order_relaxed) > since_ns;
 }

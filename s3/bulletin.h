@@ -17,7 +17,7 @@ struct bulletin { /* zeroed before use */
     struct atlas atlas;
     /* private */
     _Atomic bool reached, worked, troubled, by_path;
-    _Atomic uint64_t said_ns[ERR_COUNT];
+    _Atomic uint64_t said_ns[ERR_COUNT], relieved_ns;
 };
 
 void bulletin_set_reached(struct bulletin *bulletin);
@@ -35,6 +35,8 @@ MUST_USE bool bulletin_claim(struct bulletin *bulletin, enum err cause, uint64_t
 /* The user was told that work waits. */
 void bulletin_set_troubled(struct bulletin *bulletin);
 /* Something worked: true for one caller, if work waited. The next trouble is said at once. */
-MUST_USE bool bulletin_claim_relief(struct bulletin *bulletin);
+MUST_USE bool bulletin_claim_relief(struct bulletin *bulletin, uint64_t now_ns);
+/* Was that so after `since_ns`? Then whose trouble is older has not looked again yet. */
+bool bulletin_is_relieved(const struct bulletin *bulletin, uint64_t since_ns);
 
 #endif

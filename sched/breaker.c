@@ -37,6 +37,7 @@ static void breaker_open(struct breaker *breaker, struct rand *rand, uint64_t no
     if (breaker->level < 8) /* more only overflows */
         open_ns = min_u64(open_ns, BREAKER_OPEN_NS << (breaker->level - 1));
     breaker->state = BREAKER_OPEN;
+    breaker->opened_ns = now_ns;
     breaker->until_ns = now_ns + open_ns / 2 + rand_below(rand, open_ns / 2 + 1);
     breaker->epoch++;
     breaker->out = breaker->row = 0;

@@ -38,7 +38,7 @@ enum breaker_result {
 
 struct breaker {
     enum breaker_state state;
-    uint64_t until_ns; /* OPEN: then it is probed */
+    uint64_t opened_ns, until_ns; /* OPEN: since then; then it is probed */
     /* private */
     uint32_t epoch; /* tickets of before the last opening have another */
     uint32_t row, level;

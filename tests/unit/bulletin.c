@@ -22,12 +22,15 @@ static void test_relief(void **state)
 {
     struct bulletin b = {0};
     (void)state;
-    assert_false(bulletin_claim_relief(&b));
+    assert_false(bulletin_claim_relief(&b, 7));
     assert_true(bulletin_claim(&b, ERR_REFUSED, 0));
-    assert_false(bulletin_claim_relief(&b));
+    assert_false(bulletin_claim_relief(&b, 7));
     bulletin_set_troubled(&b);
-    assert_true(bulletin_claim_relief(&b));
-    assert_false(bulletin_claim_relief(&b));
+    assert_true(bulletin_claim_relief(&b, 7));
+    assert_false(bulletin_claim_relief(&b, 7));
+    assert_true(
+        bulletin_is_relieved(&b, 6)); /* whose trouble began before has only to look again */
+    assert_false(bulletin_is_relieved(&b, 7));
     assert_true(bulletin_claim(&b, ERR_REFUSED, 1)); /* new trouble is said at once */
 }
 
