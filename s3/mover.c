@@ -231,11 +231,17 @@ static void mover_count_busy(struct mover *mover)
     mover->busy_ns = now_ns;
 }
 
+/* Asked of the work, since the slot stays busy for a moment when its probe has ended, and the range
+ * beside it has none, or one of long ago. */
+static bool mover_probes(const struct mover_slot *slot)
+{
+    return slot->probe && probe_takes(slot->work);
+}
+
 static uint64_t mover_left_bytes(const struct mover_slot *slot)
 {
     if (slot->part) return slot->work->bytes - slot->told_bytes;
-    bool probes = slot->probe && machine_is_running(&slot->probe->machine);
-    return probes ? UINT64_MAX : range_left_bytes(slot->range);
+    return mover_probes(slot) ? UINT64_MAX : range_left_bytes(slot->range);
 }
 
 /* What has gone of the parts in the slots, for the progress; and which of them are about to end. */
@@ -270,7 +276,7 @@ static void mover_blame_slot(const struct mover_slot *slot, struct blame_tick *t
 {
     if (slot->part)
         part_blame(slot->part, tick, weight);
-    else if (slot->probe && machine_is_running(&slot->probe->machine))
+    else if (mover_probes(slot))
         probe_blame(slot->probe, tick, weight);
     else
         range_blame(slot->range, tick, weight);
@@ -358,7 +364,7 @@ static void mover_on_task(struct lend *lend, struct task *task)
     slot->work = work;
     if (slot->part)
         part_start(slot->part, work, &slot->op);
-    else if (slot->probe && probe_takes(work))
+    else if (mover_probes(slot))
         probe_start(slot->probe, work, &slot->op);
     else
         range_start(slot->range, work, &slot->op);
