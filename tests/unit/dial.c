@@ -416,6 +416,76 @@ static void test_cancel_while_opening(void **state)
     close_world(&w); /* while one is being opened */
 }
 
+/* The kernel's word for it; UINT64_MAX: no limit. */
+static uint64_t pacing_of(const struct world *w, int index)
+{
+    uint64_t rate = 0;
+    socklen_t bytes = sizeof rate;
+    assert_return_code(getsockopt(w->wishes[index].conn->stream->fd, SOL_SOCKET, SO_MAX_PACING_RATE,
+                                  &rate, &bytes),
+                       0);
+    return rate;
+}
+
+/* At once where a connection is in use, else from its next use; a new one has it, too. */
+static void test_pacing(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, "127.0.0.1", 3);
+    take_now(&w, 0);
+    take_now(&w, 1);
+    assert_true(pacing_of(&w, 0) == UINT64_MAX);
+    int idle_fd = w.wishes[1].conn->stream->fd;
+    give(&w, 1, true);
+    dial_set_pacing(w.dial, 3000000);
+    assert_int_equal(pacing_of(&w, 0), 3000000);
+    take_now(&w, 1);
+    assert_int_equal(w.wishes[1].conn->stream->fd, idle_fd);
+    assert_int_equal(pacing_of(&w, 1), 3000000);
+    take_now(&w, 2);
+    assert_int_equal(pacing_of(&w, 2), 3000000);
+    dial_set_pacing(w.dial, 5000000000); /* beyond 32 bits */
+    for (int i = 0; i < 3; i++)
+        assert_true(pacing_of(&w, i) == 5000000000);
+    give(&w, 1, true);
+    give(&w, 2, false);
+    while (dial_counts(w.dial).open_now > 2)
+        core_turn(&w.core, true);
+    take_now(&w, 1); /* while nothing changes, connections keep it */
+    take_now(&w, 2); /* in a slot that had one */
+    assert_true(pacing_of(&w, 1) == 5000000000 && pacing_of(&w, 2) == 5000000000);
+    give(&w, 1, true);
+    dial_set_pacing(w.dial, 0);
+    take_now(&w, 1);
+    for (int i = 0; i < 3; i++) {
+        assert_true(pacing_of(&w, i) == UINT64_MAX);
+        give(&w, i, true);
+    }
+    close_world(&w);
+}
+
+/* What the kernel has been told already it is not told again. */
+static void test_pacing_cost(void **state)
+{
+    uint64_t other = 777777;
+    struct world w;
+    (void)state;
+    open_world(&w, "127.0.0.1", 1);
+    dial_set_pacing(w.dial, 3000000); /* of none */
+    take_now(&w, 0);
+    int fd = w.wishes[0].conn->stream->fd;
+    assert_return_code(setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &other, sizeof other), 0);
+    dial_set_pacing(w.dial, 3000000);
+    give(&w, 0, true);
+    take_now(&w, 0);
+    assert_int_equal(pacing_of(&w, 0), other);
+    dial_set_pacing(w.dial, 3000001);
+    assert_int_equal(pacing_of(&w, 0), 3000001);
+    give(&w, 0, true);
+    close_world(&w);
+}
+
 /* A server that takes the connection and says nothing. */
 static void test_tls_timeout(void **state)
 {
@@ -453,6 +523,8 @@ int main(void)
         cmocka_unit_test(test_closed_while_idle),
         cmocka_unit_test(test_cancel_while_opening),
         cmocka_unit_test(test_tls_timeout),
+        cmocka_unit_test(test_pacing),
+        cmocka_unit_test(test_pacing_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

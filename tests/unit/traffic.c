@@ -1,0 +1,275 @@
+/* What is counted of connections between two looks, and of requests: TCP's counters are the test's
+ * own. */
+#include "s3/traffic.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "s3/client.h"
+
+#define CONNS 3u
+#define MS    NS_PER_MS
+#define GONE  99 /* a descriptor that TCP tells nothing of */
+
+static struct core core;
+static struct client client;
+static struct stream streams[CONNS];
+static struct conn conns[CONNS];
+static struct ring_tcp_info infos[CONNS]; /* by descriptor */
+static uint32_t used;                     /* connections in use */
+static struct traffic traffic;
+
+void client_each(struct client *of, void (*visit)(struct conn *conn, void *context), void *context)
+{
+    assert_ptr_equal(of, &client);
+    for (uint32_t i = 0; i < used; i++)
+        visit(&conns[i], context);
+}
+
+enum err ring_socket_info(struct ring *ring, int fd, struct ring_tcp_info *info)
+{
+    (void)ring;
+    if (fd == GONE) return ERR_SYSTEM;
+    *info = infos[fd];
+    return ERR_NONE;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(conns, 0, sizeof conns);
+    memset(infos, 0, sizeof infos);
+    memset(&traffic, 0, sizeof traffic);
+    used = CONNS;
+    for (uint32_t i = 0; i < CONNS; i++) {
+        streams[i] = (struct stream){.core = &core, .fd = (int)i};
+        conns[i].stream = &streams[i];
+    }
+    return 0;
+}
+
+/* --- looks --- */
+
+static void test_sums(void **state)
+{
+    (void)state;
+    infos[0] = (struct ring_tcp_info){.bytes_acked = 1000, .bytes_sent = 5000, .rtt_min_ns = 9};
+    infos[1] = (struct ring_tcp_info){.bytes_received = 300, .bytes_retransmitted = 20};
+    traffic_look(&traffic, &client);
+    assert_int_equal(meter_read(&traffic.delivered_bytes), 1300);
+    assert_int_equal(meter_read(&traffic.sent_bytes), 5000);
+    assert_int_equal(meter_read(&traffic.resent_bytes), 20);
+    assert_int_equal(meter_read(&traffic.flows), CONNS);
+    assert_int_equal(meter_read(&traffic.rtt_ns), 9); /* 0 is none */
+    traffic_look(&traffic, &client);                  /* nothing moved */
+    assert_int_equal(meter_read(&traffic.delivered_bytes), 1300);
+    infos[0].bytes_acked = 4000;
+    infos[2].rtt_min_ns = 4;
+    streams[1].fd = GONE;
+    traffic_look(&traffic, &client);
+    assert_int_equal(meter_read(&traffic.delivered_bytes), 4300);
+    assert_int_equal(meter_read(&traffic.flows), CONNS - 1);
+    assert_int_equal(meter_read(&traffic.rtt_ns), 4);
+    used = 0;
+    traffic_look(&traffic, &client);
+    assert_int_equal(meter_read(&traffic.delivered_bytes), 4300); /* sums only grow */
+    assert_int_equal(meter_read(&traffic.flows), 0);
+    assert_int_equal(meter_read(&traffic.rtt_ns), 0);
+}
+
+struct now {
+    const char *name;
+    uint64_t acked, received, rtt_ms, variance_ms, receive_ms, min_ms;
+    uint64_t now_ms;
+};
+
+static const struct now nows[] = {
+    {"nothing moved", 0, 0, 100, 5, 100, 10, 0},
+    {"up", 10, 1, 100, 30, 0, 10, 70},
+    {"up, a variance beyond all", 10, 1, 100, 300, 0, 10, 10},
+    {"up, below the least", 10, 1, 20, 19, 0, 15, 15},
+    {"down", 1, 10, 100, 30, 51, 10, 50},
+    {"down, less than its steps", 1, 10, 100, 30, 1, 10, 10},
+    {"down, nothing echoed", 1, 10, 100, 30, 0, 10, 70},
+};
+
+static void test_rtt_now(void **state)
+{
+    (void)state;
+    used = 1;
+    for (size_t i = 0; i < ARRAY_COUNT(nows); i++) {
+        const struct now *now = &nows[i];
+        infos[0].bytes_acked += now->acked;
+        infos[0].bytes_received += now->received;
+        infos[0].rtt_ns = now->rtt_ms * MS;
+        infos[0].rtt_variance_ns = now->variance_ms * MS;
+        infos[0].receive_rtt_ns = now->receive_ms * MS;
+        infos[0].rtt_min_ns = now->min_ms * MS;
+        traffic_look(&traffic, &client);
+        if (meter_read(&traffic.rtt_now_ns) != now->now_ms * MS) fail_msg("%s", now->name);
+    }
+}
+
+static void test_describe(void **state)
+{
+    struct blame_wire wire;
+    (void)state;
+    infos[0] = (struct ring_tcp_info){.busy_ns = 100, .bytes_received = 7, .bytes_sent = 10};
+    traffic_look(&traffic, &client);
+    infos[0] = (struct ring_tcp_info){.busy_ns = 130,
+                                      .receive_window_limited_ns = 20,
+                                      .send_buffer_limited_ns = 3,
+                                      .bytes_received = 9,
+                                      .bytes_sent = 5000,
+                                      .bytes_acked = 1000,
+                                      .bytes_retransmitted = 500,
+                                      .not_sent_bytes = 77,
+                                      .segment_bytes = 1460,
+                                      .rtt_min_ns = 8,
+                                      .receive_window_bytes = 65536};
+    traffic_look(&traffic, &client);
+    traffic_describe(&conns[0], &wire);
+    assert_int_equal(wire.busy_ns, 30);
+    assert_int_equal(wire.peer_window_ns, 20);
+    assert_int_equal(wire.send_buffer_ns, 3);
+    assert_int_equal(wire.received_bytes, 2);
+    assert_int_equal(wire.unsent_bytes, 77);
+    assert_int_equal(wire.unanswered_bytes, 3500);
+    assert_int_equal(wire.segment_bytes, 1460);
+    assert_int_equal(wire.rtt_min_ns, 8);
+    assert_int_equal(wire.window_bytes, 65536);
+    assert_false(wire.window_is_paced);
+    conns[0].window_bytes = 1;
+    infos[0].bytes_acked = 5001; /* the end of the stream counts as one */
+    traffic_look(&traffic, &client);
+    traffic_describe(&conns[0], &wire);
+    assert_int_equal(wire.unanswered_bytes, 0);
+    assert_int_equal(wire.busy_ns, 0);
+    assert_true(wire.window_is_paced);
+}
+
+static void test_busy(void **state)
+{
+    (void)state;
+    infos[2].busy_ns = 55;
+    assert_int_equal(traffic_busy_ns(&conns[2]), 55);
+    assert_int_equal(traffic_busy_ns(NULL), 0);
+    streams[2].fd = GONE;
+    assert_int_equal(traffic_busy_ns(&conns[2]), 0);
+}
+
+/* --- requests --- */
+
+static void test_answers(void **state)
+{
+    static struct prefixes_cell cells[3];
+    (void)state;
+    traffic_on_answer(&traffic, 2, 40); /* nobody asks by prefix */
+    traffic_on_failure(&traffic, 2, ERR_SLOW_DOWN);
+    traffic.cells = cells;
+    traffic_on_answer(&traffic, 2, 50);
+    traffic_on_answer(&traffic, 0, 60);
+    traffic_on_failure(&traffic, 2, ERR_SLOW_DOWN);
+    assert_int_equal(meter_read(&traffic.requests), 3);
+    assert_int_equal(meter_read(&traffic.answer_ns), 150);
+    assert_int_equal(meter_read(&traffic.refusals), 2);
+    assert_int_equal(meter_read(&cells[2].answered), 1);
+    assert_int_equal(meter_read(&cells[2].answer_ns), 50);
+    assert_int_equal(meter_read(&cells[2].refused), 1);
+    assert_int_equal(meter_read(&cells[0].answer_ns), 60);
+    assert_int_equal(meter_read(&cells[1].answered), 0);
+}
+
+static void test_failures(void **state)
+{
+    static const enum err others[] = {ERR_RESET, ERR_DENIED, ERR_NO_KEY, ERR_STRAGGLER};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+        traffic_on_failure(&traffic, 0, others[i]);
+    assert_int_equal(meter_read(&traffic.refusals) + meter_read(&traffic.timeouts), 0);
+    traffic_on_failure(&traffic, 0, ERR_TIMEOUT);
+    traffic_on_failure(&traffic, 0, ERR_STALLED);
+    assert_int_equal(meter_read(&traffic.timeouts), 2);
+    assert_int_equal(meter_read(&traffic.refusals), 0);
+}
+
+/* The least, where an answer of no time at all is one too. */
+static void test_waits(void **state)
+{
+    static const uint64_t waits[][2] = {{50, 50}, {70, 50}, {20, 20}, {0, 1}, {1, 1}};
+    (void)state;
+    assert_int_equal(meter_read(&traffic.server_ns), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(waits); i++) {
+        traffic_on_wait(&traffic, waits[i][0]);
+        assert_int_equal(meter_read(&traffic.server_ns), waits[i][1]);
+    }
+}
+
+/* --- of several cores --- */
+
+static void test_add_parts(void **state)
+{
+    struct traffic other = {0}, silent = {0};
+    struct grain_totals totals = {0};
+    uint64_t server_ns = 0;
+    (void)state;
+    traffic_on_part(&traffic, 8 * MIB, 100);
+    traffic_on_part(&traffic, 2 * MIB, 30);
+    traffic_on_part(&other, MIB, 7);
+    traffic_on_wait(&traffic, 5);
+    traffic_on_wait(&other, 9);
+    traffic_add_parts(&silent, &totals, &server_ns);
+    assert_int_equal(server_ns, 0);
+    traffic_add_parts(&other, &totals, &server_ns);
+    assert_int_equal(server_ns, 9);
+    traffic_add_parts(&traffic, &totals, &server_ns);
+    traffic_add_parts(&silent, &totals, &server_ns);
+    assert_int_equal(server_ns, 5);
+    assert_int_equal(totals.parts, 3);
+    assert_int_equal(totals.bytes, 11 * MIB);
+    assert_int_equal(totals.taken_ns, 137);
+}
+
+static void test_add_up(void **state)
+{
+    struct traffic other = {0};
+    struct sample_totals totals = {0};
+    uint64_t rtt_ns = 0;
+    (void)state;
+    infos[0] = (struct ring_tcp_info){.bytes_acked = 10, .bytes_sent = 20, .rtt_min_ns = 30};
+    infos[0].bytes_retransmitted = 5;
+    traffic_look(&traffic, &client);
+    traffic_on_answer(&traffic, 0, 11);
+    traffic_on_failure(&traffic, 0, ERR_SLOW_DOWN);
+    traffic_on_failure(&traffic, 0, ERR_TIMEOUT);
+    meter_add(&traffic.busy_ns, 13);
+    meter_set(&traffic.cpu_ns, 17);
+    traffic_add_up(&traffic, &totals, &rtt_ns);
+    traffic_add_up(&traffic, &totals, &rtt_ns);
+    traffic_add_up(&other, &totals, &rtt_ns); /* which knows no round trip */
+    assert_int_equal(rtt_ns, 30);
+    assert_int_equal(totals.cores, 3);
+    assert_int_equal(totals.delivered_bytes, 2 * 10);
+    assert_int_equal(totals.sent_bytes, 2 * 20);
+    assert_int_equal(totals.resent_bytes, 2 * 5);
+    assert_int_equal(totals.requests, 2);
+    assert_int_equal(totals.answer_ns, 2 * 11);
+    assert_int_equal(totals.refusals, 2);
+    assert_int_equal(totals.timeouts, 2);
+    assert_int_equal(totals.busy_ns, 2 * 13);
+    assert_int_equal(totals.cpu_ns, 2 * 17);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(test_sums),  TEST(test_rtt_now),   TEST(test_describe),
+                                       TEST(test_busy),  TEST(test_answers),   TEST(test_failures),
+                                       TEST(test_waits), TEST(test_add_parts), TEST(test_add_up)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
