@@ -1,0 +1,342 @@
+/* One core's slots: how many are wanted, what runs in which, and how a run ends. The hands of a
+ * check, probe and range, are the test's own: they end when it says so. */
+#include "s3/mover.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WINDOW 3u /* parts; and so FLOW_OBJECTS times as many objects */
+#define CONNS  8u
+#define WORKS  32u
+
+struct hand {       /* what a slot has under way */
+    const void *of; /* the probe or range */
+    struct work *work;
+    struct op *op;
+    bool cancelled;
+};
+
+static struct core core;
+static struct conf conf;
+static struct budget budget;
+static struct steer steer;
+static struct bulletin bulletins[1];
+static struct mover mover;
+static struct lend *lends[] = {&mover.lend};
+static struct meter stop;
+static struct work_pool pool;
+static struct hand hands[WORKS];
+static uint32_t hand_count, idle_ranges_asked;
+static struct work *returned[WORKS];
+static uint32_t returned_count;
+
+/* --- the hands --- */
+
+static struct hand *hand_of(const void *of)
+{
+    for (uint32_t i = 0; i < hand_count; i++)
+        if (hands[i].of == of) return &hands[i];
+    return NULL;
+}
+
+static void hand_start(const void *of, struct work *work, struct op *op)
+{
+    assert_null(hand_of(of)); /* one at a time */
+    op_begin(op);
+    hands[hand_count++] = (struct hand){.of = of, .work = work, .op = op};
+}
+
+/* Its op is done in this turn or the next: until then the slot is busy. */
+static void hand_end(struct hand *hand)
+{
+    struct hand ended = *hand;
+    *hand = hands[--hand_count];
+    if (ended.cancelled) work_fail(ended.work, ERR_CANCELLED, 0, "");
+    core_finish(&core, ended.op, ended.work->result.err);
+}
+
+static void hand_cancel(const void *of)
+{
+    struct hand *hand = hand_of(of);
+    if (hand) hand->cancelled = true;
+}
+
+bool probe_takes(const struct work *work)
+{
+    return work->kind == WORK_HEAD;
+}
+
+void probe_init(struct probe *probe, struct station *station)
+{
+    probe->station = station;
+}
+
+void probe_fini(struct probe *probe)
+{
+    assert_null(hand_of(probe));
+}
+
+void probe_start(struct probe *probe, struct work *work, struct op *op)
+{
+    hand_start(probe, work, op);
+}
+
+void probe_cancel(struct probe *probe)
+{
+    hand_cancel(probe);
+}
+
+void probe_blame(const struct probe *probe, struct blame_tick *tick, double weight)
+{
+    (void)probe;
+    blame_add(tick, BLAME_FILE, weight);
+}
+
+void range_init(struct range *range, struct station *station)
+{
+    range->station = station;
+}
+
+void range_fini(struct range *range)
+{
+    assert_null(hand_of(range));
+}
+
+void range_start(struct range *range, struct work *work, struct op *op)
+{
+    range->work = work;
+    hand_start(range, work, op);
+}
+
+void range_cancel(struct range *range)
+{
+    hand_cancel(range);
+}
+
+uint64_t range_left_bytes(const struct range *range)
+{
+    if (!range->work) idle_ranges_asked++;
+    return UINT64_MAX;
+}
+
+void range_blame(const struct range *range, struct blame_tick *tick, double weight)
+{
+    if (!range->work) idle_ranges_asked++;
+    blame_add(tick, BLAME_PATH, weight);
+}
+
+/* --- a run of one core --- */
+
+static void on_return(struct lend *lend, struct task *task)
+{
+    (void)lend;
+    returned[returned_count++] = container_of(task, struct work, task);
+}
+
+static int set_up(void **state)
+{
+    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
+    char why[TLS_WHY_BYTES];
+    int raw;
+    (void)state;
+    alarm(60);
+    memset(&steer, 0, sizeof steer);
+    memset(&stop, 0, sizeof stop);
+    hand_count = returned_count = idle_ranges_asked = 0;
+    conf_init(&conf);
+    conf.cpu_count = 1;
+    conf.memory_bytes = GIB;
+    conf.connections_max = CONNS;
+    conf.cc = FLOW_FIXED;
+    conf.cc_fixed = WINDOW;
+    budget_init(&budget);
+    struct mover_options with = {.conf = &conf,
+                                 .kind = MOVER_CHECKS,
+                                 .folder_fd = -1,
+                                 .bulletins = bulletins,
+                                 .budget = &budget,
+                                 .steer = &steer,
+                                 .stop = &stop,
+                                 .on_return = on_return};
+    assert_int_equal(core_open(&core, &options, &raw), ERR_NONE);
+    assert_int_equal(steer_open(&steer, &conf, &budget), ERR_NONE);
+    assert_int_equal(mover_open(&mover, &core, &with, why), ERR_NONE);
+    assert_int_equal(steer_join(&steer, &mover.station.clients[0].traffic), ERR_NONE);
+    lend_join(&mover.lend, lends, 1);
+    lend_use(&mover.lend, steer.fairs);
+    assert_int_equal(work_pool_init(&pool, WORKS), ERR_NONE);
+    mover_start(&mover);
+    return 0;
+}
+
+static void turn(void)
+{
+    core_turn(&core, true);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    while (hand_count > 0)
+        hand_end(&hands[0]);
+    while (work_pool_free_count(&pool) + returned_count < WORKS) {
+        while (hand_count > 0)
+            hand_end(&hands[0]);
+        turn();
+    }
+    while (returned_count > 0)
+        work_give(&pool, &returned[--returned_count]);
+    mover_end(&mover);
+    while (!core.stopping)
+        turn();
+    steer_close(&steer);
+    mover_close(&mover);
+    work_pool_fini(&pool);
+    core_close(&core);
+    return 0;
+}
+
+static struct work *push(enum work_kind kind, enum task_rank rank)
+{
+    struct work *work = work_take(&pool, 0);
+    assert_non_null(work);
+    work->kind = kind;
+    work->bytes = MIB;
+    work->task.rank = (uint16_t)rank;
+    lend_push(&mover.lend, &work->task);
+    return work;
+}
+
+static uint32_t running(enum task_rank rank)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < hand_count; i++)
+        count += hands[i].work->task.rank == rank;
+    return count;
+}
+
+/* Until all is handed out that may be: a few ticks from now nothing else has begun. */
+static void settle(void)
+{
+    for (uint64_t until_ns = core.now_ns + 2 * MOVER_TICK_NS; core.now_ns < until_ns;)
+        turn();
+}
+
+/* --- tests --- */
+
+/* Parts as the window says, whole objects in proportion, but no more than there are connections. */
+static void test_window(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++) {
+        push(WORK_HEAD, TASK_THEN);
+        push(WORK_SUM_OBJECT, TASK_FIRST);
+    }
+    settle();
+    assert_int_equal(running(TASK_FIRST), WINDOW);
+    assert_int_equal(running(TASK_THEN), CONNS);
+    assert_true(FLOW_OBJECTS * WINDOW > CONNS);
+    for (uint32_t i = 0; i < hand_count; i++) { /* each in the hand of its kind */
+        uintptr_t at = (uintptr_t)hands[i].of, probes = (uintptr_t)mover.probes;
+        bool is_probe = at >= probes && at < probes + mover.slot_count * sizeof *mover.probes;
+        assert_int_equal(is_probe, hands[i].work->kind == WORK_HEAD);
+    }
+    assert_int_equal(returned_count, 0);
+}
+
+/* For each that ends another one comes, and what ended goes home, with its result. */
+static void test_return(void **state)
+{
+    struct work *all[10];
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++)
+        all[i] = push(WORK_SUM_OBJECT, TASK_FIRST);
+    settle();
+    while (returned_count < 10) {
+        assert_true(running(TASK_FIRST) <= WINDOW);
+        if (hand_count > 0) hand_end(&hands[0]);
+        turn();
+    }
+    for (uint32_t i = 0; i < 10; i++)
+        assert_int_equal(all[i]->result.err, ERR_NONE);
+    assert_int_equal(hand_count, 0);
+    uint64_t busy_ns = meter_read(&mover.station.clients[0].traffic.busy_ns);
+    settle(); /* nothing is busy now */
+    assert_int_equal(meter_read(&mover.station.clients[0].traffic.busy_ns), busy_ns);
+    assert_true(busy_ns > 0);
+}
+
+static void on_moment(struct op *op)
+{
+    (void)op;
+    while (hand_count > 0)
+        hand_end(&hands[0]);
+}
+
+/* A probe ends in the turn in which a tick comes, before it: its slot is busy yet, and is asked for
+ * what is left of it, and what it waits for. */
+static void test_probe_ends_at_a_tick(void **state)
+{
+    struct timer moment;
+    (void)state;
+    push(WORK_HEAD, TASK_FIRST);
+    while (hand_count == 0)
+        turn();
+    while (!mover.tick.op.out)
+        turn();
+    timer_init(&moment, on_moment);
+    timer_start(&core.timers, &moment, mover.tick.at_ns - 1);
+    while (clock_now_ns() <= mover.tick.at_ns) /* so that both have come */
+        usleep(1000);
+    while (returned_count == 0)
+        turn();
+    assert_int_equal(idle_ranges_asked, 0);
+}
+
+/* What is in the slots is cancelled; what waits comes back unrun. */
+static void test_stop(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++)
+        push(i % 2 ? WORK_HEAD : WORK_SUM_OBJECT, TASK_FIRST);
+    settle();
+    assert_int_equal(hand_count, WINDOW);
+    meter_set(&stop, 1);
+    while (!hands[0].cancelled)
+        turn();
+    for (uint32_t i = 0; i < hand_count; i++)
+        assert_true(hands[i].cancelled);
+    while (hand_count > 0)
+        hand_end(&hands[0]);
+    while (returned_count < 10) {
+        assert_int_equal(hand_count, 0); /* nothing begins any more */
+        turn();
+    }
+    push(WORK_HEAD, TASK_THEN); /* nor does what comes late */
+    while (returned_count < 11)
+        turn();
+    for (uint32_t i = 0; i < 11; i++)
+        assert_int_equal(returned[i]->result.err, ERR_CANCELLED);
+}
+
+static void test_nothing(void **state)
+{
+    (void)state;
+    settle();
+    assert_int_equal(hand_count + returned_count, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(test_window), TEST(test_return),
+                                       TEST(test_probe_ends_at_a_tick), TEST(test_stop),
+                                       TEST(test_nothing)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
