@@ -108,7 +108,8 @@ def run_once(folder, server, arguments, cores, program=harness.ARGOSY):
     """One copy, with a home of its own: no run finds the journal of another."""
     home = tempfile.mkdtemp(prefix="home-", dir=folder)
     argv = [program, "cp", "--tcp-cc", "cubic", *BOUNDED, *cores, *arguments]
-    env = {"PATH": os.environ["PATH"], "HOME": home, **server.environment()}
+    env = {"PATH": os.environ["PATH"], "HOME": home, "XDG_RUNTIME_DIR": home,
+           **server.environment()}
     result = harness.Process(argv, env, folder).finish(600)
     shutil.rmtree(home, ignore_errors=True)
     harness.require(result.code == 0, f"{result}")

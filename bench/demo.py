@@ -23,7 +23,8 @@ TREE_FILES_MAX = 20_000
 def step(folder, server, *args):
     """Runs one command as it would be typed, and shows it."""
     print("$ argosy " + " ".join(a.replace(folder + "/", "") for a in args), flush=True)
-    env = {"PATH": os.environ["PATH"], "HOME": folder, **server.environment()}
+    env = {"PATH": os.environ["PATH"], "HOME": folder, "XDG_RUNTIME_DIR": folder,
+           **server.environment()}
     result = harness.Process([harness.ARGOSY, *args], env, folder).finish(600)
     if result.out.strip() or result.err.strip():
         print("  " + (result.err + result.out).strip()[-600:].replace("\n", "\n  "))

@@ -177,7 +177,8 @@ class Lab:
         files = {k: os.path.join(home, k) for k in ("job", "result", "report")}
         job = {"before": [], "beside": None, "direction": "up", "moved_bytes": None, "warm": 0,
                "window": job["seconds"], **job}
-        job["env"] = {"HOME": home, "AWS_ENDPOINT_URL": f"http://10.77.0.2:{PORT}"}
+        job["env"] = {"HOME": home, "XDG_RUNTIME_DIR": home,
+                      "AWS_ENDPOINT_URL": f"http://10.77.0.2:{PORT}"}
         with open(files["job"], "w", encoding="utf-8") as file:
             json.dump(job, file)
         argv = [WANLAB, *path.options(), "--seed", str(seed), "--report", files["report"],

@@ -84,7 +84,8 @@ def slope(samples):
 def run(name, folder, server, requests, *args):
     """One upload, watched; a line of figures, and whether it passed."""
     home = tempfile.mkdtemp(prefix="home-", dir=folder)
-    env = {"PATH": os.environ["PATH"], "HOME": home, **server.environment()}
+    env = {"PATH": os.environ["PATH"], "HOME": home, "XDG_RUNTIME_DIR": home,
+           **server.environment()}
     server.faults()  # counts anew
     started, samples, journal_max = time.monotonic(), [], 0
     process = subprocess.Popen([harness.ARGOSY, "cp", *BOUNDED, *args], env=env,

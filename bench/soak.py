@@ -113,7 +113,8 @@ class Soak:
     def argosy(self, *arguments):
         """One copy, watched; its numbers."""
         home = tempfile.mkdtemp(prefix="home-", dir=self.folder)
-        env = {"PATH": os.environ["PATH"], "HOME": home, **self.server.environment()}
+        env = {"PATH": os.environ["PATH"], "HOME": home, "XDG_RUNTIME_DIR": home,
+               **self.server.environment()}
         process = harness.Process(
             [harness.ARGOSY, "cp", "-r", "--json", "-q", "--memory", str(MEMORY), "--cores",
              str(CORES), "--connections", str(CONNECTIONS), *harness.PARTS, *arguments], env,

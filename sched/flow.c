@@ -6,7 +6,7 @@
 
 void flow_init(struct flow *flow, enum flow_kind kind, const struct cc_limits *limits)
 {
-    *flow = (struct flow){.has_seen = false};
+    *flow = (struct flow){.kind = kind};
     CHECK(1 <= limits->min && limits->min <= limits->start && limits->start <= limits->max);
     switch (kind) {
     case FLOW_AUTO: tune_init(&flow->u.tune, limits); break;
@@ -28,8 +28,38 @@ static void flow_learn_times(struct flow *flow, uint64_t now_ns, const struct sa
 
     if (rtt_ns > 0) window_add(&flow->rtt_least, now_ns, (double)rtt_ns);
     if (flow->has_seen && requests > 0) rtt_add(&flow->answer, now_ns, answer_ns / requests + 1);
+    if (flow->has_seen) {
+        flow->requests += (double)requests;
+        flow->request_bytes += (double)(totals->delivered_bytes - flow->seen.delivered_bytes);
+    }
+    if (flow->requests > FLOW_REQUESTS_MAX) {
+        flow->requests /= 2;
+        flow->request_bytes /= 2;
+    }
     flow->seen = *totals;
     flow->has_seen = true;
+}
+
+/* NULL: there is no model now. While "auto" searches, the model sees only what that has in flight.
+ * */
+static const struct bbr *flow_model(const struct flow *flow)
+{
+    if (flow->kind == FLOW_BBR) return &flow->u.bbr;
+    bool models = flow->kind == FLOW_AUTO && flow->u.tune.state == TUNE_MODEL;
+    return models ? &flow->u.tune.bbr : NULL;
+}
+
+/* Whole objects wait more than they move, and count for less in the window: then all of it waits.
+ * */
+static void flow_find_knee(struct flow *flow, uint64_t answer_ns)
+{
+    const struct bbr *bbr = flow_model(flow);
+
+    if (!bbr || flow->request_bytes <= 0) return;
+    double wait_s = (double)answer_ns / (double)NS_PER_S;
+    double waiting = bbr_rate(bbr) * wait_s * flow->requests / flow->request_bytes;
+    flow->knee = bbr_bdp(bbr);
+    flow->knee_waiting = fmin(waiting, flow->knee);
 }
 
 static bool flow_decide(struct flow *flow, uint64_t now_ns)
@@ -55,7 +85,12 @@ bool flow_tick(struct flow *flow, uint64_t now_ns, const struct sample_totals *t
     flow_learn_times(flow, now_ns, totals, rtt_ns);
     sample.rtt_ns = flow_rtt_ns(flow);
     sample.answer_ns = rtt_least_ns(&flow->answer);
-    if (rounds_tick(&flow->rounds, &flow->u.cc, totals, &sample)) flow->sample = sample;
+    if (rounds_tick(&flow->rounds, &flow->u.cc, totals, &sample)) {
+        flow_find_knee(flow, sample.answer_ns);
+        sample.knee = flow->knee;
+        sample.knee_waiting = flow->knee_waiting;
+        flow->sample = sample;
+    }
     return flow_decide(flow, now_ns);
 }
 

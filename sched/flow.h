@@ -7,7 +7,17 @@
  * than they send: a window of w allows w parts and FLOW_OBJECTS · w whole objects, each of which
  * counts for 1/FLOW_OBJECTS. Each part or object in flight is one connection in use, so the window
  * is the number of connections as well; what stands in the buffers is the window times the size of
- * a part. flow_share() deals it out to the cores. Reports and --log-decisions read `decision`. */
+ * a part. flow_share() deals it out to the cores. Reports and --log-decisions read `decision`.
+ *
+ * The fewest connections with which the path is full have a closed form,
+ *
+ *     n* = B/r + B · L/P      B: what the path brings, r: a connection that moves, bytes/s
+ *                             L: what a request waits for its answer, P: its bytes
+ *
+ * of which the first part moves bytes and the second waits. bbr's slowness is 1/r + L/P, measured
+ * together, since r shows nowhere alone: so its B × slowness is n*, where the search of "auto"
+ * begins. Each decision has n* and B · L/P, to compare with (`knee` of its sample). While more than
+ * n* were in flight from the first round on, it is what was in flight: no more than that shows. */
 #ifndef SCHED_FLOW_H
 #define SCHED_FLOW_H
 
@@ -19,6 +29,8 @@
 
 #define FLOW_OBJECTS 3u /* of 16 connections of a core, 4 for parts and 12 for objects: measured */
 #define FLOW_RTT_NS  (10 * NS_PER_S) /* how long a least round trip holds: as BBR's */
+
+#define FLOW_REQUESTS_MAX 64u /* that P is the mean of: then both sums are halved */
 
 enum flow_kind { FLOW_AUTO, FLOW_BBR, FLOW_CUBIC, FLOW_FIXED };
 
@@ -44,6 +56,9 @@ struct flow {
     struct rtt answer;
     struct window rtt_least;
     struct sample_totals seen;
+    double requests, request_bytes; /* of late, to know P */
+    double knee, knee_waiting;      /* n* and its second part, by the newest model; 0: none yet */
+    enum flow_kind kind;
     uint32_t window; /* as it was given out */
     bool has_seen;
 };

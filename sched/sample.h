@@ -54,6 +54,7 @@ struct sample { /* of one round */
     uint64_t rtt_ns;    /* the least packet round trip that is known; 0: none */
     uint64_t answer_ns; /* the time that the server takes, smoothed; 0: nothing was answered */
     double cpu_share;   /* of the time of all cores; 0: not known */
+    double knee, knee_waiting; /* by sched/flow: n* = B/r + B·L/P, and of it B·L/P; 0: not known */
     bool app_limited;
     bool cut_short;  /* by a refusal (sched/rounds): too short to say what the path brings … */
     double load_now; /* … and then: the load at its end, since the window last moved */

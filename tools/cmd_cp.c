@@ -163,7 +163,10 @@ static void copying_interrupt(struct watched *watched)
 
 static void copying_limit(struct watched *watched, uint64_t rate_bytes_per_s)
 {
-    run_limit(container_of(watched, struct copying, watched)->run, rate_bytes_per_s);
+    struct copying *copying = container_of(watched, struct copying, watched);
+    run_limit(copying->run, rate_bytes_per_s);
+    decisions_note_limit(&copying->decisions, copying->run, rate_bytes_per_s,
+                         throttle_why(watched->throttle));
 }
 
 static const struct watched_kind copying_kind = {copying_is_over, copying_read, copying_interrupt,

@@ -113,7 +113,10 @@ static enum status control(struct ctl *ctl, uint64_t id, const char *rate, bool 
     if (!transfer) return status;
     if (rate) {
         snprintf(request, sizeof request, "rate %s", rate);
-        if (!ask(ctl, transfer, request)) return STATUS_NOT_FOUND;
+        if (!ask(ctl, transfer, request)) { /* it may have ended since it was listed */
+            log_line(&ctl->log, LOG_ERROR, "process %u took no other rate", transfer->state.pid);
+            return STATUS_NOT_FOUND;
+        }
     }
     show(transfer, json);
     return STATUS_OK;

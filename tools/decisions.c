@@ -27,14 +27,30 @@ static void decisions_format_value(const char *name, double value, struct writer
         writer_format(w, "\"%s\":null,", name);
 }
 
+static double decisions_seconds(uint64_t now_ns, uint64_t began_ns)
+{
+    return (double)(now_ns - min_u64(began_ns, now_ns)) / (double)NS_PER_S;
+}
+
+static void decisions_format_sample(const struct sample *sample, struct writer *w)
+{
+    writer_format(w, "\"bytes_per_s\":%.0f,\"in_flight\":%.2f,\"app_limited\":%s,",
+                  sample->rate_bytes_per_s, sample->load, sample->app_limited ? "true" : "false");
+    writer_format(w, "\"cpu_share\":%.2f,", sample->cpu_share);
+    decisions_format_value("knee", sample->knee, w);
+    decisions_format_value("knee_waiting", sample->knee_waiting, w);
+    writer_format(w, "\"rtt_ms\":%.3f,\"answer_ms\":%.3f,\"resent_share\":%.5f,",
+                  (double)sample->rtt_ns / 1e6, (double)sample->answer_ns / 1e6,
+                  sample->resent_share);
+    writer_format(w, "\"refusals\":%u,\"timeouts\":%u}", sample->refusals, sample->timeouts);
+}
+
 /* Knobs, states and reasons are literals of ours: only a prefix may need escaping. */
 void decisions_format(const struct steer_decision *decision, const char *cc, uint64_t began_ns,
                       struct writer *w)
 {
-    const struct sample *sample = &decision->sample;
-    double s = (double)(decision->now_ns - min_u64(began_ns, decision->now_ns)) / 1e9;
-
-    writer_format(w, "{\"t\":%.3f,\"knob\":\"%s\",", s, decision->knob);
+    writer_format(w, "{\"t\":%.3f,\"knob\":\"%s\",", decisions_seconds(decision->now_ns, began_ns),
+                  decision->knob);
     if (decision->prefix[0]) {
         writer_text(w, "\"prefix\":");
         json_write(w, bytes_of(decision->prefix));
@@ -44,13 +60,34 @@ void decisions_format(const struct steer_decision *decision, const char *cc, uin
     decisions_format_value("old", decision->before, w);
     decisions_format_value("new", decision->after, w);
     writer_format(w, "\"reason\":\"%s\",", decision->why);
-    writer_format(w, "\"bytes_per_s\":%.0f,\"in_flight\":%.2f,\"app_limited\":%s,",
-                  sample->rate_bytes_per_s, sample->load, sample->app_limited ? "true" : "false");
-    writer_format(w, "\"cpu_share\":%.2f,", sample->cpu_share);
-    writer_format(w, "\"rtt_ms\":%.3f,\"answer_ms\":%.3f,\"resent_share\":%.5f,",
-                  (double)sample->rtt_ns / 1e6, (double)sample->answer_ns / 1e6,
-                  sample->resent_share);
-    writer_format(w, "\"refusals\":%u,\"timeouts\":%u}", sample->refusals, sample->timeouts);
+    decisions_format_sample(&decision->sample, w);
+}
+
+static void decisions_write(struct decisions *decisions, struct writer *w)
+{
+    if (fprintf(decisions->file, "%s\n", writer_string(w)) < 0) decisions->failed = true;
+}
+
+/* Nobody measured anything for it: no round led to it. */
+void decisions_note_limit(struct decisions *decisions, struct run *run, uint64_t rate_bytes_per_s,
+                          const char *why)
+{
+    char line[DECISIONS_LINE_BYTES];
+    double before = (double)decisions->limit_bytes_per_s;
+    struct writer w;
+
+    decisions->limit_bytes_per_s = rate_bytes_per_s;
+    if (!decisions->file) return;
+    decisions_take(decisions, run); /* in the order of time */
+    writer_init(&w, line, sizeof line - 1);
+    writer_format(&w, "{\"t\":%.3f,\"knob\":\"bytes a second that are asked for\",",
+                  decisions_seconds(clock_now_ns(), decisions->began_ns));
+    writer_format(&w, "\"cc\":\"%s\",\"state\":\"%s\",", run_cc(run),
+                  rate_bytes_per_s ? "limited" : "free");
+    decisions_format_value("old", before, &w);
+    decisions_format_value("new", (double)rate_bytes_per_s, &w);
+    writer_format(&w, "\"reason\":\"%s\"}", why);
+    decisions_write(decisions, &w);
 }
 
 void decisions_take(struct decisions *decisions, struct run *run)
@@ -66,7 +103,7 @@ void decisions_take(struct decisions *decisions, struct run *run)
         if (!decisions->file) continue;
         writer_init(&w, line, sizeof line - 1);
         decisions_format(&decision, run_cc(run), decisions->began_ns, &w);
-        if (fprintf(decisions->file, "%s\n", writer_string(&w)) < 0) decisions->failed = true;
+        decisions_write(decisions, &w);
     }
 }
 

@@ -12,6 +12,7 @@ struct decisions {
     FILE *file; /* NULL: none is wanted */
     const struct log *log;
     uint64_t began_ns;
+    uint64_t limit_bytes_per_s; /* the rate that is asked for; 0: none */
     bool failed;
 };
 
@@ -19,6 +20,9 @@ struct decisions {
 MUST_USE enum err decisions_open(struct decisions *decisions, const char *path,
                                  const struct log *log, char why[512]);
 void decisions_take(struct decisions *decisions, struct run *run);
+/* Another rate is asked for now; 0: none. `why`: a literal. */
+void decisions_note_limit(struct decisions *decisions, struct run *run, uint64_t rate_bytes_per_s,
+                          const char *why);
 /* Takes what is left, and says if not all could be written. `run` may be NULL. */
 void decisions_close(struct decisions *decisions, struct run *run);
 /* Pure: one line, without its end. `began_ns`: what its times count from. */

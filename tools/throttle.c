@@ -28,3 +28,10 @@ bool throttle_changes(struct throttle *throttle, uint64_t *rate)
     throttle->rate_bytes_per_s = *rate;
     return true;
 }
+
+const char *throttle_why(const struct throttle *throttle)
+{
+    bool by_clock = throttle->table.count > 1;
+    if (throttle->by_ctl) return by_clock ? "argosy ctl, by the clock" : "argosy ctl";
+    return by_clock ? "--max-rate, by the clock" : "--max-rate";
+}

@@ -78,8 +78,10 @@ static void watch_answer(void *context, const char *request, char answer[CONTROL
     struct watch *watch = context;
     char why[TIMETABLE_WHY_BYTES] = "it runs an argosy that does not know this request";
     bool known = strcmp(request, "state") == 0;
-    if (strncmp(request, rate, sizeof rate - 1) == 0)
+    if (strncmp(request, rate, sizeof rate - 1) == 0) {
         known = throttle_set(watch->watched->throttle, request + sizeof rate - 1, why);
+        if (known) watch->watched->throttle->by_ctl = true;
+    }
     if (!known) {
         state_write_error(why, answer, CONTROL_TEXT_BYTES);
         return;

@@ -84,6 +84,26 @@ def cubic_grows(t):
     require(all(s["new"] != s["old"] and s["reason"] for s in steps), f"{steps}")
 
 
+@case()
+def the_closed_form_is_told(t):
+    """Where it takes a while to answer, the model knows how few would do, and how many of them only
+    wait; a controller that has no model says so."""
+    server = servers.Stowage("--service-time", "fixed:100ms", "--null")
+    t.at_end(server.stop)
+    server.boto3().create_bucket(Bucket="null")
+    env = {**server.environment(), "AWS_ENDPOINT_URL": server.url}
+    source = make_file(t.path("in"), 240 * MIB)
+    for kind in ("auto", "bbr", "cubic"):
+        log = t.path(f"log-{kind}")
+        t.argosy("cp", *ONE, *PARTS, "--cc", kind, "--log-decisions", log, source,
+                 f"s3://null/{kind}", env=env)
+        steps = decisions_of(log)
+        require(steps and all("knee" in d and "knee_waiting" in d for d in steps), f"{steps}")
+        knees = [(d["knee"], d["knee_waiting"]) for d in steps if d["knee"] is not None]
+        require(bool(knees) == (kind != "cubic"), f"{kind}: {steps}")
+        require(all(0 < waiting <= knee < 1000 for knee, waiting in knees), f"{knees}")
+
+
 @case("stowage")
 def wrong_words(t):
     source = make_file(t.path("in"), 1000)

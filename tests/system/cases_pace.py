@@ -204,7 +204,9 @@ def running(t, count):
 def ctl_changes_the_rate(t):
     """At first it would take minutes; it ends at once when it may."""
     source = make_file(t.path("in"), 30 * MIB)
-    copy = t.start("cp", *PARTS, "-v", "--max-rate", "100K", source, t.uri("k"))
+    log = t.path("log")
+    copy = t.start("cp", *PARTS, "-v", "--max-rate", "100K", "--log-decisions", log, source,
+                   t.uri("k"))
     state = running(t, 1)[0]
     require(state["max_rate_bytes_per_s"] == 102400 and state["job"] > 0, f"{state}")
     require(state["source"] == source and state["target"] == t.uri("k"), f"{state}")
@@ -221,6 +223,11 @@ def ctl_changes_the_rate(t):
     require("no limit" in changed.out, f"{changed}")
     result = copy.finish()
     require(result.code == 0 and "rate limit: off" in result.err, f"{result}")
+    with open(log, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    asked = [(d["old"], d["new"], d["reason"]) for d in lines if "asked for" in d["knob"]]
+    require(asked == [(None, 102400, "--max-rate"), (102400, 200_000_000, "argosy ctl"),
+                      (200_000_000, None, "argosy ctl")], f"{asked}")
     require(not os.listdir(folder), "the socket was left")
 
 

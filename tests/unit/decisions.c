@@ -34,6 +34,8 @@ static void test_line(void **state)
                                       .why = "startup: the rate still grows",
                                       .sample = {.rate_bytes_per_s = 125e6,
                                                  .load = 7.75,
+                                                 .knee = 12.5,
+                                                 .knee_waiting = 4.25,
                                                  .rtt_ns = 50 * NS_PER_MS,
                                                  .answer_ns = 62500 * NS_PER_US,
                                                  .resent_share = 0.0125,
@@ -54,6 +56,13 @@ static void test_line(void **state)
     assert_true(number(json, "rtt_ms") == 50 && number(json, "answer_ms") == 62.5);
     assert_true(number(json, "refusals") == 2 && number(json, "timeouts") == 1);
     assert_true(number(json, "resent_share") == 0.0125);
+    assert_true(number(json, "knee") == 12.5 && number(json, "knee_waiting") == 4.25);
+    cJSON_Delete(json);
+    decision.sample.knee = decision.sample.knee_waiting = 0; /* no model, or none yet */
+    writer_init(&w, line, sizeof line);
+    decisions_format(&decision, "cubic", 5 * NS_PER_S, &w);
+    json = cJSON_Parse(writer_string(&w));
+    assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(json, "knee")));
     cJSON_Delete(json);
 }
 

@@ -67,11 +67,51 @@ static void test_kinds(void **state)
     }
 }
 
+/* n* = B/r + B·L/P: what the path's own numbers say, and where the model begins the search. */
+static void test_closed_form(void **state)
+{
+    static const struct {
+        double capacity, connection, latency_s, part_bytes;
+    } rows[] = {
+        {125e6, 30e6, 0.1, 8 * MIB},
+        {125e6, 200e6, 0.4, 8 * MIB}, /* nearly all wait */
+        {125e6, 6e6, 0.02, 8 * MIB},  /* nearly none does */
+        {62.5e6, 10e6, 0.2, 2 * MIB},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        for (enum flow_kind kind = FLOW_AUTO; kind <= FLOW_FIXED; kind++) {
+            struct path path;
+            struct flow flow;
+            path_init(&path);
+            path.capacity = rows[i].capacity;
+            path.connection = rows[i].connection;
+            path.latency_s = rows[i].latency_s;
+            path.part_bytes = rows[i].part_bytes;
+            flow_init(&flow, kind, &(struct cc_limits){2, 2, 128});
+            for (int tick = 0; tick < 800; tick++) {
+                path_tick(&path, flow_window(&flow));
+                (void)flow_tick(&flow, path.now_ns, &path.totals, path.rtt_ns);
+            }
+            const struct sample *sample = &flow.sample;
+            double waiting = path.capacity * path.latency_s / path.part_bytes;
+            bool models = kind == FLOW_AUTO || kind == FLOW_BBR;
+            if (models) {
+                assert_true(fabs(sample->knee / path_knee(&path) - 1) < 0.05);
+                assert_true(fabs(sample->knee_waiting / waiting - 1) < 0.2); /* P is noisy */
+                assert_true(flow_window(&flow) > 0.85 * sample->knee);
+            } else {
+                assert_true(sample->knee == 0 && sample->knee_waiting == 0);
+            }
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_closed_form),
     };
     return cmocka_run_group_tests_name("flow", tests, NULL, NULL);
 }

@@ -52,10 +52,26 @@ static void test_its_way(void **state)
     assert_int_equal(rate, 6 * MIB);
 }
 
+static void test_who_asked(void **state)
+{
+    struct throttle throttle = {.by_ctl = false};
+    char why[TIMETABLE_WHY_BYTES];
+    (void)state;
+    assert_true(throttle_set(&throttle, "5M", why));
+    assert_string_equal(throttle_why(&throttle), "--max-rate");
+    assert_true(throttle_set(&throttle, "00:00,1M 12:00,2M", why));
+    assert_string_equal(throttle_why(&throttle), "--max-rate, by the clock");
+    throttle.by_ctl = true;
+    assert_string_equal(throttle_why(&throttle), "argosy ctl, by the clock");
+    assert_true(throttle_set(&throttle, "off", why));
+    assert_string_equal(throttle_why(&throttle), "argosy ctl");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_wrong_word_changes_nothing),
                                        cmocka_unit_test(test_a_change_is_told_once),
-                                       cmocka_unit_test(test_its_way)};
+                                       cmocka_unit_test(test_its_way),
+                                       cmocka_unit_test(test_who_asked)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
