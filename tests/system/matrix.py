@@ -101,7 +101,9 @@ class Shape:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as file:
                 file.write(data)
-        self.sums = {name: file_sum(path) for name, path in regular_files(folder, False).items()}
+        files = regular_files(folder, False)
+        self.sums = {name: file_sum(path) for name, path in files.items()}
+        self.largest = max(files, key=lambda name: os.path.getsize(files[name]))
         self.in_parts = bool(options)
 
 
@@ -127,11 +129,14 @@ class Cell:
         self.problems = []
 
     def rules(self):
-        """The rule as often as asked for, and once at least, so that every cell is a test."""
+        """The rule as often as asked for, and once at least, so that every cell is a test: what is
+        done to bodies shows in one that is large enough."""
         if not self.rule:
             return []
         text = getattr(self.rule, self.direction).format(rate=self.shape.rate)
-        return [f"{text} p={self.share}% seed={self.seed}", f"{text} nth=2", TIDYING]
+        of_data = text.endswith((DATA_UP, DATA_DOWN))
+        once = f"key=*/{self.shape.largest} nth=1" if of_data else "nth=2"
+        return [f"{text} p={self.share}% seed={self.seed}", f"{text} {once}", TIDYING]
 
     def patience(self):
         text = " ".join(self.rules())
