@@ -137,10 +137,57 @@ static enum err past_load_objects(struct past *past, struct journal_db *db, int6
     return err;
 }
 
+/* --- of whom is it? --- */
+
+static bool past_is_nameless(const struct past_object *object)
+{
+    return !object->row.upload_id[0] && !object->row.temp[0];
+}
+
+static bool past_has_nameless(const struct past *past)
+{
+    for (uint32_t i = 0; i < past->object_count; i++)
+        if (past_is_nameless(&past->objects[i])) return true;
+    return false;
+}
+
+static enum err past_dispute(struct past *past, struct journal_db *db, int64_t other)
+{
+    struct journal_object row = {.number = 0};
+    bool found;
+    for (;;) {
+        enum err err = journal_db_next_object(db, other, &row, &found);
+        if (err || !found) return err;
+        for (uint32_t i = 0; i < past->object_count; i++) {
+            struct past_object *object = &past->objects[i];
+            if (past_is_nameless(object) && strcmp(object->row.key, row.key) == 0)
+                object->disputed = true;
+        }
+    }
+}
+
+/* By the bucket's name alone: an endpoint may have several. */
+static enum err past_find_disputes(struct past *past, struct journal_db *db, int64_t job)
+{
+    struct journal_job own = {.id = job - 1}, other = {.id = 0};
+    bool found = true;
+    if (!past_has_nameless(past)) return ERR_NONE;
+    enum err err = journal_db_next_job(db, &own, &found);
+    bool is_there = !err && found && own.id == job;
+    while (is_there && !err) {
+        err = journal_db_next_job(db, &other, &found);
+        if (err || !found) break;
+        if (other.id == job || strcmp(other.bucket, own.bucket) != 0) continue;
+        if (!journal_db_is_free(&other)) err = past_dispute(past, db, other.id);
+    }
+    return err;
+}
+
 enum err past_load(struct past *past, struct journal_db *db, int64_t job)
 {
     past_init(past);
     enum err err = past_load_objects(past, db, job);
+    if (!err) err = past_find_disputes(past, db, job);
     if (!err) err = past_load_marks(past, db, job);
     if (err) past_fini(past);
     return err;

@@ -20,7 +20,8 @@ struct past_object {
     struct journal_object row;
     struct journal_part *parts; /* by rising number */
     uint32_t part_count;
-    bool taken; /* a transfer goes on from it, or it was swept away */
+    bool taken;    /* a transfer goes on from it, or it was swept away */
+    bool disputed; /* its upload has no id, and a live job has one of the key under way as well */
     /* a twin only (s3/sweep): the upload that stays, until when the other was created, and how many
      * there may be of it */
     const char *spared;

@@ -176,6 +176,7 @@ static uint32_t sweep_take(struct machine *machine)
     sweep->unsure = false;
     sweep->folder_fd = AT_FDCWD;
     const struct journal_object *row = &sweep->object->row;
+    if (!sweep->err && sweep->object->disputed) sweep->err = ERR_CONFLICT;
     if (sweep->err) return SWEEP_TELL;
     if (row->temp[0]) return SWEEP_FOLDER;
     if (!row->upload_id[0]) return SWEEP_LIST;
@@ -357,7 +358,7 @@ static uint32_t sweep_tell(struct machine *machine)
     struct sweep *sweep = sweep_of(machine);
     struct past_object *object = sweep->object;
     struct op *op = object->owner;
-    const char *why = object->row.temp[0] ? "" : sweep->request.why;
+    const char *why = object->row.temp[0] || object->disputed ? "" : sweep->request.why;
     const char *what = object->spared ? "it was begun twice, and one upload of it may stay"
                                       : "what an earlier run left of it is still there";
     object->owner = NULL;

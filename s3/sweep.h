@@ -30,6 +30,9 @@
  * the same moment has a part by then, unless it is so much slower. Twins that are too many stay,
  * all of them, and are named.
  *
+ * Where a live job of the same journal has the key under way too, an upload whose id got lost is
+ * not looked for at all (ERR_CONFLICT): it stays in the journal.
+ *
  * Temporary files are reached from the folder that they are below, never through a symbolic link
  * that leads out of it, and only by names that are ours. Reference:
  * https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html */

@@ -82,6 +82,28 @@ def cleaned_upload_of_no_known_id(t):
 
 
 @case("stowage")
+def cleaned_beside_another(t):
+    """The same copy was begun anew and runs: its upload is not taken for the lost one of the first.
+    When it has ended, the first can go."""
+    large = make_file(t.path("large"), 60 * MIB)
+    slow = Slow(t, "cp", large, t.uri("k"))
+    stop_behind(slow, b"POST /")
+    lost = [upload["UploadId"] for upload in t.uploads()]
+    other = Slow(t, "cp", large, t.uri("k"), "--no-resume")
+    running = other.start("up", MIB)
+    wait_for(lambda: len(t.uploads()) == 2, "the second upload")
+    result = t.argosy("jobs", "clean", "1", code=1)
+    require("job 1 stays" in result.err and len(t.uploads()) == 2, f"{result} {t.uploads()}")
+    other.proxy.release()
+    require(running.finish().code == 0, "the second copy failed")
+    with open(large, "rb") as file:
+        require(t.get("k") == file.read(), "the second copy is another file")
+    require([upload["UploadId"] for upload in t.uploads()] == lost, f"{t.uploads()}")
+    result = t.argosy("jobs", "clean", "1")
+    require("1 upload aborted" in result.out and t.uploads() == [], f"{result} {t.uploads()}")
+
+
+@case("stowage")
 def cleaned_download(t):
     """Its temporary file goes, also below a folder; other files of that kind stay."""
     make_file(t.path("in", "d", "large"), 60 * MIB)

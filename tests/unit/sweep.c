@@ -196,6 +196,24 @@ static void test_upload_without_id(void **state)
     assert_null(strstr(w.wire.peer.heads, "at2100"));
 }
 
+/* A job that lives has the key under way as well: the server is not even asked. */
+static void test_disputed(void **state)
+{
+    static const struct peer_step steps[] = {ACCEPT, HEAD, {PEER_SEND, GONE, 0}, END};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    w.objects[0].disputed = true;
+    snprintf(w.objects[1].row.upload_id, sizeof w.objects[1].row.upload_id, "known");
+    for (int i = 0; i < 2; i++)
+        sweep_start(&w.sweep, &w.objects[i], &w.ops[i]);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[0]), ERR_CONFLICT);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[1]), ERR_NONE);
+    assert_true(w.sweep.aborted == 1 && w.sweep.failed == 1);
+    close_world(&w);
+    assert_null(strstr(w.wire.peer.heads, "uploads"));
+}
+
 /* Ours was asked for twice in two seconds, a minute ago, and is `now`, by the server. */
 static void start_twins(struct world *w, int64_t now, uint32_t lost)
 {
@@ -335,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_known_uploads),
         cmocka_unit_test(test_one_behind_the_other),
         cmocka_unit_test(test_upload_without_id),
+        cmocka_unit_test(test_disputed),
         cmocka_unit_test(test_twins),
         cmocka_unit_test(test_too_many_twins),
         cmocka_unit_test(test_files),
