@@ -469,6 +469,7 @@ static void list_parts(struct server_request *request, struct server_reply *repl
     const struct store_upload *upload = store_upload(server_query(request, "uploadId"));
     const char *marker = server_query(request, "part-number-marker");
     uint32_t last = marker ? (uint32_t)atoi(marker) : 0, count = 0, next = 0;
+    char stamp[STAMP_ISO_BYTES];
     bool more = false;
     if (!upload) {
         server_error(reply, 404, "NoSuchUpload");
@@ -482,10 +483,11 @@ static void list_parts(struct server_request *request, struct server_reply *repl
         more = count++ == server_world()->page_max;
         if (more) break;
         next = i;
+        stamp_format_iso((uint64_t)part->modified_s * NS_PER_S, stamp);
         server_text(reply,
                     "<Part><PartNumber>%u</PartNumber><ETag>&quot;%.*s&quot;</ETag>"
-                    "<LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>%llu</Size>",
-                    i, (int)strlen(part->etag) - 2, part->etag + 1,
+                    "<LastModified>%s</LastModified><Size>%llu</Size>",
+                    i, (int)strlen(part->etag) - 2, part->etag + 1, stamp,
                     (unsigned long long)part->blob->bytes);
         part->doubtful = false;
         part->listed_ns = world->now_ns;

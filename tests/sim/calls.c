@@ -1,7 +1,7 @@
 /* The system calls that core/file, core/folder, core/place, core/database, net/sock, s3/sink,
- * s3/journal_db and tools/job make themselves,
- * wrapped by the linker (--wrap in the Makefile): those on simulated descriptors go to the disk and
- * the net, all others to the kernel. */
+ * s3/journal_db, tools/job, tools/repeat and tools/cmd_jobs make themselves, wrapped by the linker
+ * (--wrap in the Makefile): those on simulated descriptors go to the disk and the net, all others
+ * to the kernel. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/sim/disk.h"
@@ -24,6 +25,8 @@
 #include "tests/sim/scenario.h"
 #include "tests/sim/table.h"
 #include "tests/sim/world.h"
+
+#define WORK_FOLDER "/work"
 
 int __real_close(int fd);
 int __wrap_close(int fd);
@@ -39,6 +42,9 @@ int __wrap_mkdir(const char *path, mode_t mode);
 int __real_open(const char *path, int flags, mode_t mode);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_stat(const char *path, struct stat *result);
+int __wrap_access(const char *path, int mode);
+int __wrap_chdir(const char *path);
+time_t __wrap_time(time_t *result);
 char *__wrap_getcwd(char *area, size_t bytes);
 ssize_t __wrap_getrandom(void *area, size_t bytes, unsigned flags);
 long __wrap_syscall(long number, ...);
@@ -167,9 +173,27 @@ int __wrap_stat(const char *path, struct stat *result)
     return 0;
 }
 
+int __wrap_access(const char *path, int mode)
+{
+    CHECK(mode == F_OK);
+    return answer(disk_find(path) ? 0 : -ENOENT);
+}
+
+/* There is one folder to work in. */
+int __wrap_chdir(const char *path)
+{
+    return answer(strcmp(path, WORK_FOLDER) == 0 ? 0 : -ENOENT);
+}
+
+time_t __wrap_time(time_t *result)
+{
+    CHECK(!result);
+    return (time_t)((world->now_ns + world->wall_offset_ns) / NS_PER_S);
+}
+
 char *__wrap_getcwd(char *area, size_t bytes)
 {
-    snprintf(area, bytes, "/work");
+    snprintf(area, bytes, WORK_FOLDER);
     return area;
 }
 

@@ -269,6 +269,22 @@ enum err place_folder_of(const char *path, char folder[PATH_BYTES_MAX], int *raw
     return ERR_NONE;
 }
 
+uint32_t place_remove_named(int folder_fd, const char *prefix, bool below)
+{
+    const char *folder = table_row(folder_fd)->path;
+    size_t folder_bytes = strlen(folder);
+    uint32_t count = 0;
+    for (uint32_t i = disk_count(); i > 0; i--) {
+        const char *path = disk_name(i - 1)->path, *slash = strrchr(path, '/');
+        bool inside = strncmp(path, folder, folder_bytes) == 0 && path[folder_bytes] == '/';
+        bool direct = slash == path + folder_bytes;
+        if (!inside || !(below || direct)) continue;
+        if (strncmp(slash + 1, prefix, strlen(prefix)) != 0) continue;
+        count += disk_unlink(AT_FDCWD, path) == 0;
+    }
+    return count;
+}
+
 /* One process at a time. */
 void place_unlock(int fd)
 {

@@ -245,6 +245,25 @@ void rules_check_cut(void)
     }
 }
 
+/* ── the copy is given up ───────────────────────────────────────────────────────────────────── */
+
+/* Why an upload may be there still: the journal could not know of it, or its client's last words
+ * came late. */
+static bool is_beyond_clean(const struct store_upload *upload)
+{
+    return upload->late || vfs_failed();
+}
+
+void rules_check_clean(void)
+{
+    const struct store *store = store_world();
+    for (uint32_t i = 0; i < store->upload_count; i++)
+        if (!is_beyond_clean(&store->uploads[i]))
+            world_broken("clean left upload %s of %s", store->uploads[i].id, store->uploads[i].key);
+    if (!vfs_failed() && rules_temps() > 0)
+        world_broken("clean left %u temporary files", rules_temps());
+}
+
 /* ── the last one ───────────────────────────────────────────────────────────────────────────── */
 
 static void check_present(const struct item *item)
@@ -273,6 +292,7 @@ static void check_moved(void)
     world_say("moved %llu of %llu, %llu are excused", (unsigned long long)server_moved_bytes(),
               (unsigned long long)bytes, (unsigned long long)server_excused_bytes());
     if (!scenario->settings || !scenario->pure || files || scenario_is_pipe()) return;
+    if (scenario->given_up) return;
     if (server_moved_bytes() > most)
         world_broken("%llu bytes were moved for %llu, of which %llu may be moved twice",
                      (unsigned long long)server_moved_bytes(), (unsigned long long)bytes,
@@ -284,7 +304,7 @@ static void check_elsewhere(void)
 {
     const struct scenario *scenario = scenario_world();
     const struct conf *conf = &scenario->conf;
-    uint64_t lives = scenario->kills + scenario->power_cuts + 1;
+    uint64_t lives = scenario->kills + scenario->power_cuts + 1 + scenario->given_up;
     uint64_t most = lives * conf->cpu_count * conf->connections_max;
     if (!scenario->pure || elsewhere_world() == ELSEWHERE_TIMES) return;
     if (elsewhere_count() > most)

@@ -22,8 +22,9 @@ const struct disk_node *rules_target(const struct item *item);
 uint32_t rules_temps(void);   /* how many temporary files there are */
 uint32_t rules_uploads(void); /* and uploads, but for the last words of dead processes */
 bool rules_drew_faults(void);
-void rules_check_run(void);  /* a process has ended by itself */
-void rules_check_cut(void);  /* it was ended; notes what is under the targets' names now */
-void rules_check_last(void); /* beside rules_check_run(): of the last process */
+void rules_check_run(void);   /* a process has ended by itself */
+void rules_check_cut(void);   /* it was ended; notes what is under the targets' names now */
+void rules_check_clean(void); /* the copy was given up: nothing of it is left */
+void rules_check_last(void);  /* beside rules_check_run(): of the last process */
 
 #endif

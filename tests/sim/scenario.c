@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/abandon.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/elsewhere.h"
 #include "tests/sim/items.h"
@@ -673,13 +674,33 @@ static bool live_with_faults(struct scenario_totals *totals)
     return false;
 }
 
+/* Some do not go on: what is left goes, and all is to be done again. */
+static void give_up(struct scenario_totals *totals)
+{
+    bool wanted = rand_below(&world->later, scenario.heavy ? 2 : 3) == 0;
+    if (!wanted || !scenario.settings || scenario.kind == DOWN_PIPE) return;
+    scenario.given_up = true;
+    life.started_ns = world->now_ns;
+    life.limit_ns = FAULTY_NS_MAX;
+    life.interrupted_ns = 0;
+    __atomic_add_fetch(&totals->left_uploads, rules_uploads(), __ATOMIC_RELAXED);
+    __atomic_add_fetch(&totals->left_temps, rules_temps(), __ATOMIC_RELAXED);
+    bool waited = abandon_run(rand_below(&world->later, 2) == 0);
+    __atomic_add_fetch(&totals->waited, waited, __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < items_world()->count; i++)
+        items_world()->all[i].ever_done = false;
+    __atomic_add_fetch(&totals->given_up, 1, __ATOMIC_RELAXED);
+}
+
 static void live(struct scenario_totals *totals)
 {
     world->faulty = true;
     bool over = live_with_faults(totals);
     event_cancel(&life.interrupt);
     world->faulty = false;
-    if (over || is_single_and_gone()) return;
+    if (over) return;
+    give_up(totals);
+    if (is_single_and_gone()) return;
     scenario.uploads_before = rules_uploads();
     scenario.temps_before = rules_temps();
     run_life();
@@ -735,6 +756,7 @@ void scenario_run(const struct scenario_options *options, struct scenario_totals
     disk_world()->no_direct = world_chance(0.2);
     disk_world()->direct_align = world_chance(0.7) ? 512 : 4096;
     draw_conf();
+    if (scenario.settings) abandon_say_arguments(&scenario.conf, scenario.settings);
     draw_net();
     draw_server();
     draw_items();

@@ -2,7 +2,8 @@
  *
  * Draws the files, objects, options, network, server and faults; and lives: processes that run the
  * same command one after the other, each on what the one before has left. Those with faults end by
- * themselves, by kill -9, or with a power cut (cut.h); the last one runs without faults to its end.
+ * themselves, by kill -9, or with a power cut (cut.h); then the job may be given up (abandon.h);
+ * the last one runs without faults to its end.
  * rules.h has what must be true after each. */
 #ifndef TESTS_SIM_SCENARIO_H
 #define TESTS_SIM_SCENARIO_H
@@ -33,6 +34,8 @@ struct scenario_totals { /* of all seeds, to see that the simulation does what i
     uint64_t slow_conns, cut_runs, cuts, cut_bytes, vain_bytes; /* runs with cuts; of all */
     uint64_t calm_runs, lone_cuts,
         last_ns; /* runs that outlived their faults; by how much at most */
+    uint64_t given_up, waited, left_uploads,
+        left_temps; /* jobs, those that had to wait for another; what was there of them then */
     uint64_t sent_on, sent_on_runs, slips; /* to another host or region; lines of manifests */
     uint64_t same_address, other_address, race_runs, races;
 };
@@ -48,6 +51,7 @@ struct scenario {
     bool racy;                 /* … but that copies of parts come late */
     bool heavy;        /* large objects on a slow path: processes end in the midst of their parts */
     bool faulty_lives; /* ends of processes were drawn */
+    bool given_up;     /* and then the job was: the last process begins anew */
     enum cut_kind ended; /* how the last process ended; CUT_NONE: by itself */
     uint32_t kills, power_cuts, done_lines;
     uint32_t stalls;       /* cut by the process for moving next to nothing */

@@ -120,6 +120,9 @@ static void report_ends(const struct scenario_totals *totals)
     printf("sim: %" PRIu64 " kills, %" PRIu64 " power cuts, %" PRIu64
            " MiB not moved again by the process after\n",
            totals->kills, totals->power_cuts, (uint64_t)(totals->adopted_bytes / MIB));
+    printf("sim: %" PRIu64 " jobs were given up, with %" PRIu64 " uploads and %" PRIu64
+           " temporary files, of which none is left; %" PRIu64 " waited for another job\n",
+           totals->given_up, totals->left_uploads, totals->left_temps, totals->waited);
     printf("sim: %" PRIu64 " slow connections, %" PRIu64 " cut as far behind in %" PRIu64
            " runs, %.1f MiB of uploads in vain; then %" PRIu64 " to another address, %" PRIu64
            " to the same\n",

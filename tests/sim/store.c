@@ -34,6 +34,11 @@ void blob_drop(struct blob **blob)
     *blob = NULL;
 }
 
+static int64_t store_now_s(void)
+{
+    return (int64_t)((world->now_ns + world->wall_offset_ns) / NS_PER_S);
+}
+
 static void format_etag(char etag[48])
 {
     snprintf(etag, 48, "\"%016llx%016llx\"", (unsigned long long)++store.serial,
@@ -85,7 +90,7 @@ struct store_object *store_put(const char *key, struct blob *blob)
     object->blob = blob;
     object->mtime[0] = object->sum[0] = '\0';
     object->kind = CHECKSUM_NONE;
-    object->modified_s = (int64_t)((world->now_ns + world->wall_offset_ns) / NS_PER_S);
+    object->modified_s = store_now_s();
     object_forget_parts(object);
     format_etag(object->etag);
     return object;
@@ -100,7 +105,7 @@ struct store_upload *store_create(const char *key)
     *upload = (struct store_upload){.key = strdup(key)};
     upload->parts = calloc(STORE_PARTS_MAX + 1, sizeof *upload->parts);
     CHECK(upload->parts);
-    upload->created_s = (int64_t)((world->now_ns + world->wall_offset_ns) / NS_PER_S);
+    upload->created_s = store_now_s();
     snprintf(upload->id, sizeof upload->id, "upload%llu", (unsigned long long)++store.serial);
     return upload;
 }
@@ -118,6 +123,7 @@ void store_put_part(struct store_upload *upload, uint32_t number, struct blob *b
     blob_drop(&part->blob);
     part->blob = blob;
     part->sum[0] = '\0';
+    part->modified_s = store_now_s();
     format_etag(part->etag);
     if (number > upload->part_max) upload->part_max = number;
 }

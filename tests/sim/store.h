@@ -17,7 +17,8 @@ struct store_part {
     struct blob *blob; /* NULL: not there */
     char etag[48];
     char sum[PROOF_TEXT_BYTES]; /* of the upload's kind; "" none */
-    uint32_t left_address;      /* 1 + that of a copy whose client left; 0: none since the last */
+    int64_t modified_s;
+    uint32_t left_address; /* 1 + that of a copy whose client left; 0: none since the last */
     bool doubtful; /* a whole copy came whose client did not wait for the answer, nor asked since */
     uint64_t listed_ns;
 };
