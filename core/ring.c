@@ -466,6 +466,7 @@ enum err ring_socket_info(struct ring *ring, int fd, struct ring_tcp_info *info)
         .bytes_received = tcp.tcpi_bytes_received,
         .bytes_sent = tcp.tcpi_bytes_sent,
         .bytes_retransmitted = tcp.tcpi_bytes_retrans,
+        .bytes_sacked = (uint64_t)tcp.tcpi_sacked * tcp.tcpi_snd_mss,
         .rtt_ns = tcp.tcpi_rtt * NS_PER_US,
         .rtt_variance_ns = tcp.tcpi_rttvar * NS_PER_US,
         .rtt_min_ns = tcp.tcpi_min_rtt * NS_PER_US,

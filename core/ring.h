@@ -37,6 +37,7 @@ struct ring_features {
 /* A fact about a connection, from getsockopt(TCP_INFO) (linux/tcp.h); times in ns. */
 struct ring_tcp_info {
     uint64_t bytes_acked, bytes_received, bytes_sent, bytes_retransmitted;
+    uint64_t bytes_sacked; /* that arrived behind a hole, to the segment: now, and not acked */
     uint64_t rtt_ns, rtt_variance_ns, rtt_min_ns;
     uint64_t receive_rtt_ns; /* by what we receive (timestamps, in steps of 1 ms); 0: none yet */
     uint64_t busy_ns, receive_window_limited_ns, send_buffer_limited_ns;

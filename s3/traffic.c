@@ -27,6 +27,18 @@ static uint64_t rtt_now(const struct ring_tcp_info *info, const struct ring_tcp_
                    info->rtt_min_ns);
 }
 
+/* What the peer has of what was sent, with what arrived behind a hole (SACK, RFC 2018): what is
+ * acknowledged alone stands still for a round trip or more where something was lost, and then
+ * jumps. It never shrinks: what is sacked is known to the segment only, and may be taken back. */
+static uint64_t traffic_arrived(struct ring_tcp_info *info, const struct ring_tcp_info *seen)
+{
+    uint64_t before = seen->bytes_acked + seen->bytes_sacked;
+    uint64_t arrived = max_u64(info->bytes_acked + info->bytes_sacked, before);
+
+    info->bytes_sacked = arrived - info->bytes_acked;
+    return arrived - before;
+}
+
 static void traffic_on_conn(struct conn *conn, void *context)
 {
     struct traffic_sum *sum = context;
@@ -34,7 +46,7 @@ static void traffic_on_conn(struct conn *conn, void *context)
     struct ring_tcp_info info = {0};
 
     if (ring_socket_info(conn->stream->core->ring, conn->stream->fd, &info)) return;
-    sum->delivered_bytes += info.bytes_acked - seen->bytes_acked;
+    sum->delivered_bytes += traffic_arrived(&info, seen);
     sum->delivered_bytes += info.bytes_received - seen->bytes_received;
     sum->sent_bytes += info.bytes_sent - seen->bytes_sent;
     sum->resent_bytes += info.bytes_retransmitted - seen->bytes_retransmitted;

@@ -2,10 +2,10 @@
  * by the controller of that endpoint (sched/flow) from the home core.
  *
  * Bytes are TCP's own (TCP_INFO): a send is whole or not at all in our world, a part of many MiB,
- * so only the kernel knows what has come through meanwhile. Acknowledged bytes count for uploads
- * and received ones for downloads; whatever the direction, the other is heads only, so both are
- * added. A connection's last bytes are missed when it closes between two looks: less than a tick's
- * worth. */
+ * so only the kernel knows what has come through meanwhile. Acknowledged and sacked bytes count for
+ * uploads and received ones for downloads; whatever the direction, the other is heads only, so both
+ * are added. A connection's last bytes are missed when it closes between two looks: less than a
+ * tick's worth. */
 #ifndef S3_TRAFFIC_H
 #define S3_TRAFFIC_H
 
