@@ -25,7 +25,7 @@ struct listing {
     struct bytes bucket, prefix, delimiter; /* in `names` */
     char *names;
     char token[XML_TOKEN_BYTES]; /* of the page that is asked for; "" for the first */
-    bool done;
+    bool done, astray;           /* astray: the last entry is none of those that were asked for */
     const char *why;
     struct listing_entry *entries; /* LISTING_ENTRIES_MAX of them */
     uint32_t count;
@@ -185,7 +185,9 @@ static void listing_on_page(struct op *op)
     struct listing *listing = container_of(op, struct listing, page);
     struct op *owner = listing->owner;
     enum err err = op->err;
-    if (err)
+    if (err == ERR_XML_GARBAGE && listing->astray)
+        listing->why = "the server lists a name that does not begin with the prefix";
+    else if (err)
         listing->why = listing->request.why;
     else
         err = listing_advance(listing);
@@ -206,6 +208,8 @@ static enum err listing_on_entry(struct xml_list *xml, const struct xml_entry *e
 {
     struct listing *listing = container_of(xml, struct listing, xml);
     if (listing->count == LISTING_ENTRIES_MAX) return ERR_XML_GARBAGE;
+    listing->astray = !bytes_start_with(entry->key, listing->prefix);
+    if (listing->astray) return ERR_XML_GARBAGE; /* whoever cuts it off must find it there */
     struct listing_entry *mine = &listing->entries[listing->count];
     enum err err = listing_keep(listing, entry->key, &mine->key);
     if (!err) err = listing_keep(listing, bytes_of(entry->storage_class), &mine->storage_class);

@@ -60,19 +60,20 @@ static struct peer_step reply(char *area, size_t area_bytes, const char *body, s
     "<ETag>&quot;0af&quot;</ETag><Size>7</Size><StorageClass>STANDARD</StorageClass></Contents>"
 #define PREFIX(key) "<CommonPrefixes><Prefix>" key "</Prefix></CommonPrefixes>"
 #define LIST_END    "</ListBucketResult>"
+#define P           "p/%C3%A9%2B%20" /* the prefix */
 
 static void test_pages(void **state)
 {
     (void)state;
     char one[2048], half[2048], two[2048], three[2048];
-    const char *page = LIST GOES_ON("t2") OBJECT("p/c") OBJECT("p/d") LIST_END;
+    const char *page = LIST GOES_ON("t2") OBJECT(P "c") OBJECT(P "d") LIST_END;
     const struct peer_step steps[] = {
         ACCEPT,
         HEAD,
         reply(one, sizeof one,
-              LIST GOES_ON("t1/+= x") OBJECT("p/a%20b%2B%0A") PREFIX("p/f/") LIST_END, 0),
+              LIST GOES_ON("t1/+= x") OBJECT(P "a%20b%2B%0A") PREFIX(P "f/") LIST_END, 0),
         HEAD,
-        reply(half, sizeof half, LIST GOES_ON("t2") OBJECT("p/c"), 500),
+        reply(half, sizeof half, LIST GOES_ON("t2") OBJECT(P "c"), 500),
         {PEER_CLOSE, NULL, 0},
         ACCEPT,
         HEAD,
@@ -85,8 +86,8 @@ static void test_pages(void **state)
     assert_false(listing_is_done(w.listing));
     assert_int_equal(next(), ERR_NONE);
     assert_int_equal(listing_count(w.listing), 2);
-    expect_key(0, "p/a b+\n");
-    expect_key(1, "p/f/");
+    expect_key(0, "p/\xc3\xa9+ a b+\n");
+    expect_key(1, "p/\xc3\xa9+ f/");
     const struct listing_entry *entry = listing_entry(w.listing, 0);
     assert_false(entry->is_prefix);
     assert_int_equal(entry->size_bytes, 7);
@@ -97,8 +98,8 @@ static void test_pages(void **state)
     assert_int_equal(next(),
                      ERR_NONE); /* a page that breaks off, and comes whole the second time */
     assert_int_equal(listing_count(w.listing), 2);
-    expect_key(0, "p/c");
-    expect_key(1, "p/d");
+    expect_key(0, "p/\xc3\xa9+ c");
+    expect_key(1, "p/\xc3\xa9+ d");
     assert_false(listing_is_done(w.listing));
     assert_int_equal(next(), ERR_NONE);
     assert_int_equal(listing_count(w.listing), 0);
@@ -114,6 +115,24 @@ static void test_pages(void **state)
     assert_int_equal(peer_heads_with(&w.wire.peer, "delimiter=%2F"), 4);
     assert_int_equal(peer_heads_with(&w.wire.peer, "continuation-token=t1%2F%2B%3D%20x"), 2);
     assert_int_equal(peer_heads_with(&w.wire.peer, "continuation-token=t2"), 1);
+}
+
+/* Whoever asks for a prefix cuts it off what comes. */
+static void test_astray(void **state)
+{
+    static const char *const keys[] = {OBJECT("p"), OBJECT("pp/a"), OBJECT("p/a") PREFIX("q/")};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
+        char page[2048], text[2048];
+        snprintf(page, sizeof page, LIST OVER "%s" LIST_END, keys[i]);
+        const struct peer_step steps[] = {ACCEPT, HEAD, reply(text, sizeof text, page, 0), END};
+        open_world(steps, BYTES("p/"), BYTES("/"));
+        w.wire.conf.attempts_max = 1;
+        assert_int_equal(next(), ERR_XML_GARBAGE);
+        assert_int_equal(listing_count(w.listing), 0);
+        assert_non_null(strstr(listing_why(w.listing), "prefix"));
+        close_world();
+    }
 }
 
 /* A server that does not know version 2 would give its first page for ever. */
@@ -240,9 +259,9 @@ static void test_large_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pages),       cmocka_unit_test(test_no_way_on),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_large_pages),
+        cmocka_unit_test(test_pages),  cmocka_unit_test(test_no_way_on),
+        cmocka_unit_test(test_astray), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_cancel), cmocka_unit_test(test_large_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
