@@ -78,10 +78,11 @@ static uint32_t reread_take(struct machine *machine)
         machine_fail(machine, ERR_FILE_CHANGED, 0);
         return REREAD_CLOSE;
     }
-    bool small = range->bytes <= BUF_SMALL_BYTES;
-    uint64_t count = (range->bytes + BUF_LARGE_BYTES - 1) / BUF_LARGE_BYTES;
-    reread->pool = small ? &machine->core->small : &machine->core->large;
     sums_init(&reread->sums, range->kind, false, range->with_md5);
+    if (range->bytes == 0) return REREAD_GOT;
+    bool small = range->bytes <= BUF_SMALL_BYTES;
+    uint64_t count = (range->bytes - 1) / BUF_LARGE_BYTES + 1;
+    reread->pool = small ? &machine->core->small : &machine->core->large;
     machine_begin(machine);
     pool_take(reread->pool, &reread->wish,
               (uint32_t)min_u64(count, min_u64(REREAD_BUFS_MAX, reread->pool->count_max)));
@@ -103,10 +104,11 @@ static uint32_t reread_got(struct machine *machine)
 {
     struct reread *reread = reread_of(machine);
     const struct reread_range *range = &reread->range;
+    uint32_t count = range->bytes > 0 ? reread->step.count : 0;
     struct sums_value value;
     int raw = 0;
-    reread->read_bytes += reread->step.count;
-    if (range->read_bytes) meter_add(range->read_bytes, reread->step.count);
+    reread->read_bytes += count;
+    if (range->read_bytes) meter_add(range->read_bytes, count);
     if (reread->read_bytes < range->bytes) return REREAD_READ;
     if (range->identity) machine_fail(machine, source_check(&reread->source, &raw), raw);
     sums_final(&reread->sums, &value);

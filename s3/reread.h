@@ -3,6 +3,7 @@
  * written by others since), and of a file that is compared with its object.
  *
  *     OPEN ─► OPENING ─► TAKE ─► TAKING ─► READ ⇄ READING ─► CLOSE ─► CLOSING ─► done
+ *                        └─► (an empty range, whose sum is that of nothing) CLOSE
  *
  * Reference: none; what a file system keeps of unsynced writes is its own affair. */
 #ifndef S3_REREAD_H

@@ -87,6 +87,7 @@ static enum err stored_on_part(struct xml_parts *xml, const struct xml_part *par
     uint32_t index, part_count;
     if (part->number <= stored->parts->count || part->bytes == 0) return ERR_NONE;
     if (part->number != stored->parts->count + 1) return ERR_XML_GARBAGE;
+    if (part->bytes > UINT64_MAX - stored->parts->bytes) return ERR_XML_GARBAGE;
     enum err err = multipart_add(stored->parts, part->bytes, &index);
     if (err) return err;
     if (!checksum_parse(stored->object.kind, bytes_of(part->checksums.text[stored->object.kind]),

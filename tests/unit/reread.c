@@ -92,6 +92,9 @@ static void test_the_same(void **state)
         assert_true(same(4096, 5 * MIB, (enum checksum_kind)kind));
         assert_true(same(BYTES_ALL - 3, 3, (enum checksum_kind)kind));
     }
+    assert_true(same(0, 0, CHECKSUM_CRC32C)); /* of nothing */
+    assert_true(same(BYTES_ALL, 0, CHECKSUM_SHA256));
+    assert_int_equal(reread.read_bytes, 0);
     assert_int_equal(meter_read(&meter),
                      (BYTES_ALL + 5 * MIB + 3) * (CHECKSUM_KINDS - CHECKSUM_NONE - 1));
     range.file.direct = FILE_DIRECT_ON;

@@ -96,6 +96,21 @@ static void gap_is_an_error(void **state)
     close_world();
 }
 
+static void sizes_beyond_all(void **state)
+{
+    char area[4096];
+    struct peer_step steps[] = {
+        ACCEPT,
+        HEAD,
+        {PEER_SEND,
+         reply_of(PART("1", "18446744073709551615") PART("2", "11"), "", area, sizeof area), 0},
+        END};
+    (void)state;
+    open_world(steps);
+    assert_int_equal(learn(), ERR_XML_GARBAGE);
+    close_world();
+}
+
 static void part_without_a_checksum(void **state)
 {
     char area[4096];
@@ -132,9 +147,8 @@ static void call_that_is_not_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pages_are_joined),
-        cmocka_unit_test(gap_is_an_error),
-        cmocka_unit_test(part_without_a_checksum),
+        cmocka_unit_test(pages_are_joined),       cmocka_unit_test(gap_is_an_error),
+        cmocka_unit_test(sizes_beyond_all),       cmocka_unit_test(part_without_a_checksum),
         cmocka_unit_test(call_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
