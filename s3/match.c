@@ -327,7 +327,7 @@ static enum err match_cut_half(struct match *match, struct match_half *half)
         multipart_end(&half->ranges);
         return ERR_NONE;
     }
-    while (bytes > range_bytes * PARTS_MAX)
+    while ((bytes - 1) / PARTS_MAX >= range_bytes) /* of any size that somebody says */
         range_bytes *= 2;
     if (match->reference_parts > 0)
         range_bytes = match->reference_parts == 1 ? bytes : match->task.expected.part_bytes;

@@ -101,8 +101,9 @@ struct match {
 void match_init(struct match *match, struct station *station, uint32_t index);
 void match_fini(struct match *match);
 /* match->task is filled; match->op and match->ready are initialised. There are works to give at
- * once; and again when `ready` is done, which it always is before `op`. op->err is ERR_NONE also
- * after a match that failed: match->verdict and err tell. */
+ * once; and again when `ready` is done, which it always is before `op`. match->verdict and err tell
+ * how it ended: op->err is ERR_NONE also after a match that failed, but for one that was cancelled,
+ * had no memory, or met an error of class RUN by itself. */
 void match_start(struct match *match);
 bool match_is_large(const struct match *match); /* its works now are ranges of a large object */
 MUST_USE bool match_next(struct match *match, struct work *work);
