@@ -190,6 +190,7 @@ static void pairs_peek_extra(struct pairs *pairs)
         const struct roll_scope *scope = &pairs->roll.scopes[pairs->scope];
         struct find *find = pairs_scope_find(pairs, scope);
         if (!pairs->scope_is_open) pairs_fail(pairs, pairs_open_scope(pairs, scope), "");
+        if (pairs->err) return; /* then there is nothing to look at */
         const struct find_item *item = find_peek(find);
         if (!item && !find_is_over(find)) return;
         if (!item)
