@@ -75,6 +75,7 @@ enum stowage_error stowage_admit_head(struct stowage_call *call, const struct ht
     call->head = head;
     call->wall_ns = clock_wall_ns();
     call->no_body = bytes_equal(head->method, BYTES("HEAD"));
+    hit->is_hit = false; /* of what has no route, too */
     enum stowage_error error = stowage_route_parse(&call->route, head);
     if (!error) choose_fault(call, hit);
     enum stowage_error denied =
