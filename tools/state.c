@@ -28,6 +28,8 @@ static const struct state_row rows[] = {
     STATE_ROW("moving_bytes", numbers.moving_bytes),
     STATE_ROW("before_bytes", numbers.before_bytes),
     STATE_ROW("retries", numbers.retries),
+    STATE_ROW("window", numbers.window),
+    STATE_ROW("part_bytes", numbers.part_bytes),
     STATE_ROW("elapsed_ns", elapsed_ns),
     STATE_ROW("bytes_per_s", rate_bytes_per_s),
     STATE_ROW("max_rate_bytes_per_s", limit_bytes_per_s),
@@ -53,6 +55,8 @@ bool state_write(const struct state *state, char *text, size_t text_bytes)
     write_text(&w, "command", state->command);
     write_text(&w, "source", state->source);
     write_text(&w, "target", state->target);
+    write_text(&w, "limited_by", state->limited_by);
+    write_text(&w, "time", state->time);
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         writer_format(&w, ",\"%s\":%" PRIu64, rows[i].name, *row_value(&copy, &rows[i]));
     writer_format(&w, ",\"planning\":%s,\"by_clock\":%s}",
@@ -104,6 +108,10 @@ static void read_member(struct state *state, struct json *json, struct bytes nam
         state->source = read_text(json, area);
     else if (bytes_equal(name, BYTES("target")))
         state->target = read_text(json, area);
+    else if (bytes_equal(name, BYTES("limited_by")))
+        state->limited_by = read_text(json, area);
+    else if (bytes_equal(name, BYTES("time")))
+        state->time = read_text(json, area);
     else if (bytes_equal(name, BYTES("planning")))
         state->numbers.planning = json_bool(json);
     else if (bytes_equal(name, BYTES("by_clock")))
@@ -116,7 +124,8 @@ bool state_read(struct state *state, const char *text, struct writer *area, cons
 {
     struct json json;
     struct bytes name;
-    *state = (struct state){.command = "", .source = "", .target = ""};
+    *state =
+        (struct state){.command = "", .source = "", .target = "", .limited_by = "", .time = ""};
     *why = "";
     json_init(&json, bytes_of(text));
     json_enter(&json);
@@ -160,4 +169,5 @@ void state_say(const struct state *state, struct writer *w)
     writer_format(w, ", now %s", human_rate(state->rate_bytes_per_s, NS_PER_S, a));
     say_limit(state, w);
     if (numbers->failed > 0) writer_format(w, ", %s failed", human_count(numbers->failed, a));
+    if (state->time[0]) writer_format(w, "; time: %s", state->time);
 }

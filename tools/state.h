@@ -14,6 +14,9 @@ struct state {
     uint64_t elapsed_ns, rate_bytes_per_s; /* since it began; of the last seconds */
     uint64_t limit_bytes_per_s;            /* 0: none */
     bool limit_by_clock;                   /* it may change */
+    /* Of the last second, or "": what most of the cores' time went to, by the name of --json's
+     * limited_by; and the shares in words. */
+    const char *limited_by, *time;
 };
 
 /* False when it does not fit. */

@@ -50,7 +50,9 @@ struct watch {
     uint64_t started_ns, stop_ns; /* stop_ns: of the first signal */
     struct blame_totals told;     /* what the time went to, up to told_ns */
     uint64_t told_ns;
-    int signal; /* the first one, or 0 */
+    char time[WHY_TEXT_BYTES]; /* what it went to in the second before that, or "" */
+    const char *limited_by;    /* most of it, or "" */
+    int signal;                /* the first one, or 0 */
 };
 
 static void watch_tell(const struct watch *watch, char answer[CONTROL_TEXT_BYTES])
@@ -67,6 +69,8 @@ static void watch_tell(const struct watch *watch, char answer[CONTROL_TEXT_BYTES
         .rate_bytes_per_s = (uint64_t)watch->progress->rate_bytes_per_s,
         .limit_bytes_per_s = watched->throttle->rate_bytes_per_s,
         .limit_by_clock = watched->throttle->table.count > 1,
+        .limited_by = watch->limited_by,
+        .time = watch->time,
     };
     if (!state_write(&state, answer, CONTROL_TEXT_BYTES))
         state_write_error("its names are too long for an answer", answer, CONTROL_TEXT_BYTES);
@@ -138,21 +142,22 @@ static void watch_stop(struct watch *watch, int number)
 static void watch_why(struct watch *watch)
 {
     uint64_t now_ns = clock_now_ns();
-    char line[WHY_TEXT_BYTES];
     struct blame_totals since;
     struct writer w;
     if (now_ns - watch->told_ns < WATCH_WHY_NS) return;
     blame_since(&watch->numbers.blame, &watch->told, &since);
     watch->told = watch->numbers.blame;
     watch->told_ns = now_ns;
-    writer_init(&w, line, sizeof line);
-    if (why_format_shares(&since, &w))
-        log_line(watch->log, LOG_DETAIL, "time: %s", writer_string(&w));
+    writer_init(&w, watch->time, sizeof watch->time);
+    bool known = why_format_shares(&since, &w);
+    (void)writer_string(&w);
+    watch->limited_by = known ? blame_kind_name(blame_greatest(&since)) : "";
+    if (known) log_line(watch->log, LOG_DETAIL, "time: %s", watch->time);
 }
 
 int watch(struct watched *watched, struct progress *progress, const struct log *log)
 {
-    struct watch watch = {watched, progress, log, .started_ns = clock_now_ns()};
+    struct watch watch = {watched, progress, log, .started_ns = clock_now_ns(), .limited_by = ""};
     watch.told_ns = watch.started_ns;
     struct control control;
     sigset_t signals;

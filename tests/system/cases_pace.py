@@ -213,6 +213,8 @@ def ctl_changes_the_rate(t):
     require(state["pid"] == copy.popen.pid and state["command"] == "cp", f"{state}")
     listed = t.argosy("ctl")
     require(f"job {state['job']} " in listed.out and "100 KiB/s" in listed.out, f"{listed}")
+    wait_for(lambda: "policy" in t.argosy("ctl").out.partition("; time: ")[2], "what limits it")
+    wait_for(lambda: running(t, 1)[0]["limited_by"] == "policy", "what limits it, by its name")
     folder = t.path("home", "argosy")
     require(os.stat(folder).st_mode & 0o777 == 0o700, "the folder is open to others")
     require(all(os.stat(os.path.join(folder, name)).st_mode & 0o777 == 0o600

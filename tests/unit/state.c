@@ -23,6 +23,8 @@ static const struct state example = {
     .rate_bytes_per_s = 3 * MIB,
     .limit_bytes_per_s = 4 * MIB,
     .limit_by_clock = true,
+    .limited_by = "",
+    .time = "",
 };
 
 static void test_what_is_written_is_read(void **state)
@@ -103,12 +105,33 @@ static void test_words(void **state)
                         "clock, 1 failed");
 }
 
+static void test_what_limits_it(void **state)
+{
+    char text[2048], kept[2048], line[512];
+    struct state limited = example, read;
+    struct writer area, w;
+    const char *why;
+    (void)state;
+    limited.limited_by = "network_window";
+    limited.time = "network 71 %, CPU 29 %";
+    limited.numbers.window = 12;
+    assert_true(state_write(&limited, text, sizeof text));
+    writer_init(&area, kept, sizeof kept);
+    assert_true(state_read(&read, text, &area, &why));
+    assert_string_equal(read.limited_by, "network_window");
+    assert_int_equal(read.numbers.window, 12);
+    writer_init(&w, line, sizeof line);
+    state_say(&read, &w);
+    assert_non_null(strstr(writer_string(&w), "1 failed; time: network 71 %, CPU 29 %"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_written_is_read), cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_what_is_no_state),        cmocka_unit_test(test_a_refusal),
         cmocka_unit_test(test_other_versions),          cmocka_unit_test(test_words),
+        cmocka_unit_test(test_what_limits_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
