@@ -104,8 +104,9 @@ static void change_free(struct change *change)
 static void apply(const struct change *change)
 {
     const struct disk_name *old = change->from ? find(change->from) : NULL;
+    bool is_there = old && old->node == change->node; /* before the names are moved */
     if (change->to) platter_put(change->to, change->node);
-    if (old && old->node == change->node) platter_remove(change->from);
+    if (is_there) platter_remove(change->from);
 }
 
 static bool is_in(const char *path, const char *folder)

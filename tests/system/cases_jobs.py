@@ -83,8 +83,8 @@ def cleaned_upload_of_no_known_id(t):
 
 @case("stowage")
 def cleaned_beside_another(t):
-    """The same copy was begun anew and runs: its upload is not taken for the lost one of the first.
-    When it has ended, the first can go."""
+    """The same copy was begun anew and runs: its upload is not taken for the lost one of the first,
+    neither by clean nor by who goes on with the first. When it has ended, the lost one can go."""
     large = make_file(t.path("large"), 60 * MIB)
     slow = Slow(t, "cp", large, t.uri("k"))
     stop_behind(slow, b"POST /")
@@ -94,6 +94,9 @@ def cleaned_beside_another(t):
     wait_for(lambda: len(t.uploads()) == 2, "the second upload")
     result = t.argosy("jobs", "clean", "1", code=1)
     require("job 1 stays" in result.err and len(t.uploads()) == 2, f"{result} {t.uploads()}")
+    result = t.argosy("resume", "1", "--endpoint-url", slow.proxy.url)
+    require("left of it is still there" in result.err, f"{result}")
+    require(len(t.uploads()) == 2, f"{t.uploads()}")
     other.proxy.release()
     require(running.finish().code == 0, "the second copy failed")
     with open(large, "rb") as file:
