@@ -15,7 +15,7 @@ void flow_init(struct flow *flow, enum flow_kind kind, const struct cc_limits *l
     case FLOW_FIXED: fixed_init(&flow->u.fixed, limits); break;
     }
     rounds_init(&flow->rounds);
-    rtt_init(&flow->answer, FLOW_RTT_NS);
+    window_init(&flow->answer_least, WINDOW_LEAST, FLOW_RTT_NS);
     window_init(&flow->rtt_least, WINDOW_LEAST, FLOW_RTT_NS);
     flow->window = (uint32_t)lround(flow->u.cc.window);
 }
@@ -27,7 +27,8 @@ static void flow_learn_times(struct flow *flow, uint64_t now_ns, const struct sa
     uint64_t answer_ns = totals->answer_ns - flow->seen.answer_ns;
 
     if (rtt_ns > 0) window_add(&flow->rtt_least, now_ns, (double)rtt_ns);
-    if (flow->has_seen && requests > 0) rtt_add(&flow->answer, now_ns, answer_ns / requests + 1);
+    if (flow->has_seen && requests > 0)
+        window_add(&flow->answer_least, now_ns, (double)(answer_ns / requests + 1));
     if (flow->has_seen) {
         flow->requests += (double)requests;
         flow->request_bytes += (double)(totals->delivered_bytes - flow->seen.delivered_bytes);
@@ -84,7 +85,7 @@ bool flow_tick(struct flow *flow, uint64_t now_ns, const struct sample_totals *t
 
     flow_learn_times(flow, now_ns, totals, rtt_ns);
     sample.rtt_ns = flow_rtt_ns(flow);
-    sample.answer_ns = rtt_least_ns(&flow->answer);
+    sample.answer_ns = (uint64_t)window_value(&flow->answer_least);
     if (rounds_tick(&flow->rounds, &flow->u.cc, totals, &sample)) {
         flow_find_knee(flow, sample.answer_ns);
         sample.knee = flow->knee;

@@ -24,8 +24,8 @@
 #include "sched/cubic.h"
 #include "sched/fixed.h"
 #include "sched/rounds.h"
-#include "sched/rtt.h"
 #include "sched/tune.h"
+#include "sched/window.h"
 
 #define FLOW_OBJECTS 3u /* of 16 connections of a core, 4 for parts and 12 for objects: measured */
 #define FLOW_RTT_NS  (10 * NS_PER_S) /* how long a least round trip holds: as BBR's */
@@ -53,8 +53,7 @@ struct flow {
         struct fixed fixed;
     } u;
     struct rounds rounds;
-    struct rtt answer;
-    struct window rtt_least;
+    struct window answer_least, rtt_least;
     struct sample_totals seen;
     double requests, request_bytes; /* of late, to know P */
     double knee, knee_waiting;      /* n* and its second part, by the newest model; 0: none yet */

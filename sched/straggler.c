@@ -32,10 +32,9 @@ static uint32_t straggler_class_of(uint64_t bytes)
     return (uint32_t)min_u64(log2 - STRAGGLER_SMALLEST_LOG2, STRAGGLER_CLASSES - 1);
 }
 
-static uint64_t straggler_class_limit_ns(const struct straggler_class *class)
+static uint64_t straggler_class_limit_ns(const struct rtt *class)
 {
-    uint64_t limit_ns = class->mean_ns + 4 * class->deviation_ns;
-    limit_ns = max_u64(limit_ns, 2 * class->mean_ns);
+    uint64_t limit_ns = max_u64(rtt_timeout_ns(class), 2 * class->smoothed_ns);
     return max_u64(limit_ns, STRAGGLER_LIMIT_NS);
 }
 
@@ -53,19 +52,6 @@ uint64_t straggler_limit_ns(const struct straggler *straggler, uint64_t bytes)
     return 0;
 }
 
-static void straggler_learn(struct straggler_class *class, uint64_t took_ns)
-{
-    if (class->count++ == 0) {
-        class->mean_ns = took_ns;
-        class->deviation_ns = took_ns / 2;
-        return;
-    }
-    uint64_t off_ns =
-        took_ns > class->mean_ns ? took_ns - class->mean_ns : class->mean_ns - took_ns;
-    class->deviation_ns = (3 * class->deviation_ns + off_ns) / 4;
-    class->mean_ns = (7 * class->mean_ns + took_ns) / 8;
-}
-
 void straggler_on_finished(struct straggler *straggler, uint64_t bytes, uint64_t waited_ns)
 {
     int64_t earned = (int64_t)(STRAGGLER_PERCENT * min_u64(bytes, 1ull << 50));
@@ -74,7 +60,7 @@ void straggler_on_finished(struct straggler *straggler, uint64_t bytes, uint64_t
     straggler->tokens_bytes += earned;
     if (straggler->tokens_bytes > (int64_t)(100 * STRAGGLER_TOKENS_MAX))
         straggler->tokens_bytes = (int64_t)(100 * STRAGGLER_TOKENS_MAX);
-    straggler_learn(&straggler->classes[straggler_class_of(bytes)], waited_ns);
+    rtt_add(&straggler->classes[straggler_class_of(bytes)], waited_ns);
 }
 
 void straggler_on_cut(struct straggler *straggler, const struct straggler_view *view,

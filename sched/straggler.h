@@ -35,12 +35,12 @@
  *
  * and each transfer is cut STRAGGLER_CUTS_MAX times: then it is slow for another cause. What is
  * STALLED or LONE is not paid for: it moved next to nothing.
- * Estimators as in RFC 6298, one pair for each power of two of sizes; the idea of asking again is
- * from J. Dean, L. Barroso, The Tail at Scale (CACM 2013). */
+ * Estimators are those of RFC 6298 (sched/rtt), one pair for each power of two of sizes; the idea
+ * of asking again is from J. Dean, L. Barroso, The Tail at Scale (CACM 2013). */
 #ifndef SCHED_STRAGGLER_H
 #define SCHED_STRAGGLER_H
 
-#include "core/base.h"
+#include "sched/rtt.h"
 
 #define STRAGGLER_LOOK_NS     (500 * NS_PER_MS)
 #define STRAGGLER_SAMPLES_MIN 8u /* then the first one's share of the mean is a third */
@@ -61,16 +61,11 @@
 
 enum straggler_verdict { STRAGGLER_FINE, STRAGGLER_STALLED, STRAGGLER_BEHIND, STRAGGLER_LONE };
 
-struct straggler_class {
-    uint64_t mean_ns, deviation_ns;
-    uint32_t count;
-};
-
 struct straggler { /* of one core's way to one endpoint */
     /* private */
     uint64_t finished;
     int64_t tokens_bytes; /* × 100 */
-    struct straggler_class classes[STRAGGLER_CLASSES];
+    struct rtt classes[STRAGGLER_CLASSES];
     uint64_t rates[STRAGGLER_RATES_MAX]; /* of this look, ascending */
     uint32_t rate_count;
     uint64_t rate_sum;             /* of this look, of all */
