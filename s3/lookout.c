@@ -175,21 +175,20 @@ static bool lookout_judge(struct lookout *lookout, struct request *request, bool
 {
     struct lookout_item *item = &request->watched;
     if (!item->seen || !lookout_may_cut(request)) return false;
-    switch (straggler_judge(&lookout->straggler, &item->trail, &item->view)) {
+    enum straggler_verdict verdict =
+        straggler_judge(&lookout->straggler, &item->trail, &item->view);
+    bool only_one = verdict == STRAGGLER_BEHIND || verdict == STRAGGLER_LONE;
+    if (verdict == STRAGGLER_FINE || (only_one && others)) return false;
+    meter_add(&request->client->traffic.cuts[verdict], 1);
+    switch (verdict) {
     case STRAGGLER_FINE: break;
     case STRAGGLER_STALLED:
         exchange_cut(&request->exchange, ERR_STALLED, "next to nothing moved");
         break;
-    case STRAGGLER_BEHIND:
-        if (others) break;
-        lookout_cut_behind(lookout, request);
-        return true;
-    case STRAGGLER_LONE:
-        if (others) break;
-        lookout_cut_lone(request);
-        return true;
+    case STRAGGLER_BEHIND: lookout_cut_behind(lookout, request); break;
+    case STRAGGLER_LONE: lookout_cut_lone(request); break;
     }
-    return false;
+    return only_one;
 }
 
 /* A cut only tells the request, later: the list stays as it is. */

@@ -150,6 +150,7 @@ static void mover_set_pacing(struct mover *mover)
     if (rate > 0 && rate < MOVER_PACING_MIN) rate = MOVER_PACING_MIN;
     if (rate > 0 && rate < now * MOVER_PACING_CHANGE && rate * MOVER_PACING_CHANGE > now) return;
     mover->pacing_bytes_per_s = (uint64_t)rate;
+    meter_set(&mover->station.clients[mover->endpoint].traffic.pacing_bytes_per_s, (uint64_t)rate);
     for (uint32_t i = 0; i < conf->endpoint_count; i++)
         client_set_pacing(&mover->station.clients[i], mover->pacing_bytes_per_s);
 }
@@ -206,6 +207,9 @@ static void mover_ration(struct mover *mover, bool paced)
     view.full = mover->in_slots[TASK_FIRST] > 0 &&
                 mover->in_slots[TASK_FIRST] >= mover_allowed(mover, TASK_FIRST);
     ration_look(&mover->ration, &view);
+    struct traffic *traffic = &mover->station.clients[mover->endpoint].traffic;
+    meter_set(&traffic->ration, view.rate_bytes_per_s ? ration_parts(&mover->ration) : 0);
+    meter_set(&traffic->ration_more, view.rate_bytes_per_s ? mover->ration.more : 0);
 }
 
 static void mover_follow(struct mover *mover)
@@ -432,6 +436,7 @@ void mover_end(struct mover *mover)
 {
     CHECK(list_is_empty(&mover->busy));
     mover->ending = true;
+    if (mover->station.core->index == 0) steer_tell_cuts(mover->steer, mover->station.core->now_ns);
     timer_cancel(&mover->station.core->timers, &mover->tick);
     gate_fini(&mover->share.gate);
     op_init(&mover->closing, mover_on_closed);

@@ -147,6 +147,14 @@ static void steer_note_prefix(struct steer *steer, const struct prefixes_news *n
     decision.before = news->window_before;
     decision.after = prefix->window;
     if (decision.before != decision.after) steer_note(steer, &decision);
+    decision.knob = "weight of a prefix";
+    decision.before = news->weight_before;
+    decision.after = prefix->weight;
+    decision.why = decision.after < decision.before
+                       ? "beside the others' its answers take longer than before"
+                       : "beside the others' its answers take less long than before";
+    decision.sample.answer_ns = (uint64_t)entry->service_ns; /* what it was decided by */
+    if (decision.before != decision.after) steer_note(steer, &decision);
 }
 
 static void steer_note_grain(struct steer *steer, uint64_t after_bytes, uint64_t now_ns)
@@ -225,6 +233,8 @@ static void steer_tick_prefixes(struct steer *steer, uint64_t now_ns)
     if (!prefixes_tick(&steer->prefixes, now_ns)) return;
     for (uint32_t i = 0; i < steer->prefixes.news_count; i++)
         steer_note_prefix(steer, &steer->prefixes.news[i], now_ns);
+    meter_add(&steer->lost, steer->prefixes.news_lost - steer->news_lost);
+    steer->news_lost = steer->prefixes.news_lost;
     if (steer->prefixes.acquits) steer_start_again(steer, now_ns);
 }
 
@@ -260,6 +270,79 @@ static void steer_yield(struct steer *steer, uint64_t now_ns, const struct sampl
     steer_give_way(steer);
 }
 
+/* --- what the cores do by themselves --- */
+
+static void steer_tell_ration(struct steer *steer, uint64_t now_ns)
+{
+    struct steer_told *told = &steer->told;
+    struct steer_decision decision = {
+        .now_ns = now_ns, .knob = "parts that share a rate", .sample = steer->flow.sample};
+    uint64_t ration = 0, more = 0;
+
+    for (uint32_t i = 0; i < steer->count; i++) {
+        ration += meter_read(&steer->traffics[i]->ration);
+        more += meter_read(&steer->traffics[i]->ration_more);
+    }
+    if (ration == told->ration || now_ns < told->ration_ns) return;
+    decision.before = (double)told->ration;
+    decision.after = (double)ration;
+    decision.state = ration > 0 ? "limited" : "free";
+    decision.why = ration == 0                ? "there is no rate any more"
+                   : more > told->ration_more ? "nothing waits for the rate: it is not the limit"
+                   : more < told->ration_more ? "the rate is the limit again"
+                                              : "no more than the rate moves in a few seconds";
+    told->ration = ration;
+    told->ration_more = more;
+    told->ration_ns = now_ns + STEER_TOLD_NS;
+    steer_note(steer, &decision);
+}
+
+/* All cores set the same. */
+static void steer_tell_pacing(struct steer *steer, uint64_t now_ns)
+{
+    struct steer_told *told = &steer->told;
+    uint64_t rate = steer->count > 0 ? meter_read(&steer->traffics[0]->pacing_bytes_per_s) : 0;
+    struct steer_decision decision = {.now_ns = now_ns,
+                                      .knob = "bytes a second of a connection, at most",
+                                      .before = (double)told->pacing_bytes_per_s,
+                                      .after = (double)rate,
+                                      .state = rate > 0 ? "limited" : "free",
+                                      .why = rate > 0 ? "those in use share the rate of the run"
+                                                      : "there is no rate any more",
+                                      .sample = steer->flow.sample};
+
+    if (rate == told->pacing_bytes_per_s || now_ns < told->pacing_ns) return;
+    told->pacing_bytes_per_s = rate;
+    told->pacing_ns = now_ns + STEER_TOLD_NS;
+    steer_note(steer, &decision);
+}
+
+void steer_tell_cuts(struct steer *steer, uint64_t now_ns)
+{
+    static const struct {
+        const char *state, *why;
+    } words[] = {
+        [STRAGGLER_STALLED] = {"stalled", "next to nothing moved on it"},
+        [STRAGGLER_BEHIND] = {"behind", "it was far slower than the others"},
+        [STRAGGLER_LONE] = {"lone", "next to nothing moved for minutes, on it and beside it"},
+    };
+
+    for (uint32_t verdict = STRAGGLER_STALLED; verdict < ARRAY_COUNT(words); verdict++) {
+        struct steer_decision decision = {.now_ns = now_ns,
+                                          .knob = "connections cut",
+                                          .before = (double)steer->told.cuts[verdict],
+                                          .state = words[verdict].state,
+                                          .why = words[verdict].why,
+                                          .sample = steer->flow.sample};
+        uint64_t cuts = 0;
+        for (uint32_t i = 0; i < steer->count; i++)
+            cuts += meter_read(&steer->traffics[i]->cuts[verdict]);
+        decision.after = (double)cuts;
+        if (cuts != steer->told.cuts[verdict]) steer_note(steer, &decision);
+        steer->told.cuts[verdict] = cuts;
+    }
+}
+
 /* Refusals that only some prefixes meet are no matter of the path. */
 void steer_tick(struct steer *steer, uint64_t now_ns)
 {
@@ -275,6 +358,9 @@ void steer_tick(struct steer *steer, uint64_t now_ns)
     if (steer->budget) steer_yield(steer, now_ns, &totals, rtt_ns);
     totals.refusals = steer->prefixes.path_refusals;
     steer_tick_grain(steer, now_ns);
+    steer_tell_ration(steer, now_ns);
+    steer_tell_pacing(steer, now_ns);
+    steer_tell_cuts(steer, now_ns);
     if (!flow_tick(&steer->flow, now_ns, &totals, rtt_ns)) return;
     steer_give_out(steer);
     steer_note_window(steer);

@@ -26,6 +26,7 @@
 /* Parts in flight, of all cores, with which a path is full more often than not: a core begins with
  * as many. Where there are no more, more might help or not: then it is not lack of work. */
 #define STEER_ENOUGH   4u
+#define STEER_TOLD_NS  NS_PER_S /* between two tellings of what may change with each connection */
 #define STEER_PACED_NS (200 * NS_PER_MS) /* so long ago a wait for pace counts: four ticks */
 
 struct steer_decision {
@@ -35,6 +36,12 @@ struct steer_decision {
     double before, after;             /* 0: none */
     const char *state, *why;
     struct sample sample; /* of the path's newest round */
+};
+
+struct steer_told { /* of what the cores do by themselves, as it was told last */
+    uint64_t ration, ration_more, ration_ns;
+    uint64_t pacing_bytes_per_s, pacing_ns;
+    uint64_t cuts[STRAGGLER_LONE + 1];
 };
 
 struct steer {
@@ -58,6 +65,8 @@ struct steer {
     struct steer_decision decisions[STEER_DECISIONS];
     _Atomic uint64_t decided, taken;
     struct meter lost;
+    uint64_t news_lost; /* of the prefixes', that are in it */
+    struct steer_told told;
 };
 
 /* Memory zeroed before. `budget` is the run's, for conf->background, and may be NULL without.
@@ -68,6 +77,8 @@ void steer_close(struct steer *steer); /* no core runs */
 MUST_USE enum err steer_join(struct steer *steer, struct traffic *traffic);
 /* By the home core. */
 void steer_tick(struct steer *steer, uint64_t now_ns);
+/* By the home core, when it ends: what was cut since its last tick. */
+void steer_tell_cuts(struct steer *steer, uint64_t now_ns);
 /* What key counts as: its part up to the first "/" at or behind `base`, where all keys of the run
  * begin to differ. */
 uint16_t steer_prefix(struct steer *steer, struct bytes key, size_t base, uint64_t now_ns);

@@ -15,6 +15,7 @@
 #include "sched/grain.h"
 #include "sched/prefixes.h"
 #include "sched/sample.h"
+#include "sched/straggler.h"
 
 struct client;
 struct conn;
@@ -27,12 +28,16 @@ struct traffic {
     struct meter parts, part_bytes, part_ns; /* that are done (sched/grain), and their time */
     struct meter server_ns; /* the least for an answer, without its round trip; 0: none came */
     struct meter slot_parts, slot_objects; /* by the mover: that are in its slots */
-    struct meter paced_ns;       /* by the mover: when one of them waited for pace, the last time */
-    struct meter cpu_ns;         /* by the mover: of the core's thread */
-    struct prefixes_cell *cells; /* the same by prefix; NULL: nobody asks */
-    struct meter rtt_ns;         /* the least of the last look; 0: nothing was in use */
-    struct meter rtt_now_ns;     /* the least smoothed one, of what moved since; 0: nothing did */
-    struct meter flows;          /* connections in use, at the last look */
+    struct meter paced_ns; /* by the mover: when one of them waited for pace, the last time */
+    struct meter cpu_ns;   /* by the mover: of the core's thread */
+    /* By the mover: parts that may be in flight here, as they share a rate, and how many of them
+     * beyond the share (sched/ration); 0: there is no rate. The cap of each connection. */
+    struct meter ration, ration_more, pacing_bytes_per_s;
+    struct meter cuts[STRAGGLER_LONE + 1]; /* by the lookout, by verdict */
+    struct prefixes_cell *cells;           /* the same by prefix; NULL: nobody asks */
+    struct meter rtt_ns;                   /* the least of the last look; 0: nothing was in use */
+    struct meter rtt_now_ns; /* the least smoothed one, of what moved since; 0: nothing did */
+    struct meter flows;      /* connections in use, at the last look */
 };
 
 /* Each connection in use is looked at: 0.3 µs each. */

@@ -150,7 +150,10 @@ static bool prefix_grow(struct prefix *prefix, const struct prefix_round *round)
     double interval_s = (double)round->interval_ns / (double)NS_PER_S;
     bool bound = prefix->rate_bound || prefix->window_bound;
 
-    if (prefix->window > 0 && prefix->window_bound) prefix->window++;
+    if (prefix->window > 0 && prefix->window_bound) {
+        prefix->window++;
+        prefix->why = "nothing was refused at its limits";
+    }
     if (prefix->state == PREFIX_HELD) {
         if (round->now_ns >= prefix->held_until_ns) prefix->state = PREFIX_PROBING;
         return false;
@@ -159,6 +162,7 @@ static bool prefix_grow(struct prefix *prefix, const struct prefix_round *round)
     if (prefix->loose >= PREFIX_LOOSE_ROUNDS) return prefix_free(prefix);
     if (!prefix->rate_bound || !prefix_is_used(prefix, round->interval_ns)) return false;
     prefix->steady++;
+    prefix->why = "nothing was refused at its limits";
     prefix->rate_per_s +=
         fmax(prefix_growth(prefix) * prefix->rate_per_s, PREFIX_GROWTH_MIN) * interval_s;
     if (prefix->steady > 2 * PREFIX_STEP_ROUNDS) prefix->hold_ns = PREFIX_HOLD_NS;

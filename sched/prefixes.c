@@ -142,7 +142,28 @@ static bool prefixes_is_believed(const struct prefixes_entry *entry)
     return entry->answers >= PREFIXES_SERVICE_MIN && entry->service_ns > 0;
 }
 
-static void prefixes_weigh(const struct prefixes *prefixes)
+/* What has changed since `before`. */
+static void prefixes_tell(struct prefixes *prefixes, const struct prefixes_news *before)
+{
+    struct prefixes_entry *entry = &prefixes->entries[before->index];
+
+    if (entry->prefix.rate_per_s != before->rate_before_per_s)
+        entry->told_per_s = entry->prefix.rate_per_s;
+    if (entry->prefix.window != before->window_before) entry->told_window = entry->prefix.window;
+    if (prefixes->news_count < PREFIXES_NEWS_MAX)
+        prefixes->news[prefixes->news_count++] = *before;
+    else
+        prefixes->news_lost++;
+}
+
+static struct prefixes_news prefixes_as_is(const struct prefixes *prefixes, uint32_t index)
+{
+    const struct prefix *prefix = &prefixes->entries[index].prefix;
+
+    return (struct prefixes_news){index, prefix->rate_per_s, prefix->window, prefix->weight};
+}
+
+static void prefixes_weigh(struct prefixes *prefixes)
 {
     double sum_ns = 0, count = 0;
 
@@ -156,8 +177,10 @@ static void prefixes_weigh(const struct prefixes *prefixes)
         if (!prefixes_is_believed(entry)) continue;
         double weight = sum_ns / count / entry->service_ns;
         weight = fmin(fmax(weight, PREFIXES_WEIGHT_MIN), PREFIXES_WEIGHT_MAX);
-        if (fabs(weight / entry->prefix.weight - 1) > PREFIXES_HYSTERESIS)
-            entry->prefix.weight = weight;
+        if (fabs(weight / entry->prefix.weight - 1) <= PREFIXES_HYSTERESIS) continue;
+        struct prefixes_news before = prefixes_as_is(prefixes, i);
+        entry->prefix.weight = weight;
+        prefixes_tell(prefixes, &before);
     }
 }
 
@@ -194,19 +217,34 @@ static bool prefixes_are_brisk(const struct prefixes *prefixes)
     return least_ns > 0 && taken_ns < PREFIXES_BRISK * least_ns;
 }
 
+/* Of a limit that nobody cut since. */
+static void prefixes_tell_growth(struct prefixes *prefixes, uint32_t index)
+{
+    const struct prefixes_entry *entry = &prefixes->entries[index];
+    struct prefixes_news before = prefixes_as_is(prefixes, index);
+    bool rate = before.rate_before_per_s > (1 + PREFIXES_TOLD) * entry->told_per_s;
+    bool window = before.window_before > (1 + PREFIXES_TOLD) * entry->told_window;
+
+    if (rate) before.rate_before_per_s = entry->told_per_s;
+    if (window) before.window_before = entry->told_window;
+    if (rate || window) prefixes_tell(prefixes, &before);
+}
+
 static void prefixes_end_round(struct prefixes *prefixes, uint32_t index,
                                struct prefix_round *round)
 {
     struct prefixes_entry *entry = &prefixes->entries[index];
-    struct prefixes_news news = {index, entry->prefix.rate_per_s, entry->prefix.window};
+    struct prefixes_news before = prefixes_as_is(prefixes, index);
 
     round->answered = entry->round_answered;
     round->refused = entry->round_refused;
     if (round->common) prefixes->common_refusals += round->refused;
     if (round->common && !round->brisk) prefixes->path_refusals += round->refused;
     if (prefixes->kind != PREFIXES_FAIR) return;
-    if (!prefix_on_round(&entry->prefix, round)) return;
-    if (prefixes->news_count < PREFIXES_NEWS_MAX) prefixes->news[prefixes->news_count++] = news;
+    if (prefix_on_round(&entry->prefix, round))
+        prefixes_tell(prefixes, &before);
+    else
+        prefixes_tell_growth(prefixes, index);
 }
 
 static bool prefixes_is_limited(const struct prefixes_entry *entry)

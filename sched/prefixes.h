@@ -33,6 +33,7 @@
 #define PREFIXES_HYSTERESIS  0.2
 #define PREFIXES_SERVICE_MIN 8u /* answers before a time is believed */
 #define PREFIXES_NEWS_MAX    32u
+#define PREFIXES_TOLD        0.25 /* growth has a step each round: too many to be told */
 #define PREFIXES_BRISK       1.25 /* times the least mean; stowage's knee refuses at 1.5 */
 #define PREFIXES_BRISK_NS    (2 * PREFIX_ROUND_NS) /* slower answers tell of the load too late */
 
@@ -49,18 +50,22 @@ struct prefixes_cell { /* what one core measured: sums that only grow */
 struct prefixes_entry {
     struct prefix prefix;
     char name[PREFIXES_NAME_BYTES];
-    uint32_t queued; /* tasks that wait for their turn */
+    uint32_t queued;   /* tasks that wait for their turn */
+    double service_ns; /* that the server takes for an answer, on average; 0: none came */
     /* private */
-    uint64_t hash, answered, refused, answer_ns; /* the sums, when they were last read */
-    double service_ns, service_least_ns;
+    uint64_t hash, answered, refused, answer_ns;      /* the sums, when they were last read */
+    double service_least_ns, told_per_s, told_window; /* limits, as they were last in news[] */
     uint32_t answers; /* that it is the mean of, up to PREFIXES_SERVICE_MIN */
     uint32_t round_answered, round_refused;
     uint64_t round_answer_ns;
 };
 
-struct prefixes_news { /* a limit that was set, cut or lifted */
+/* A limit that was set, cut or lifted, or has grown by PREFIXES_TOLD since it was told last; or a
+ * weight that moved. What has not changed is as it is. */
+struct prefixes_news {
     uint32_t index;
     double rate_before_per_s, window_before; /* 0: there was none */
+    double weight_before;
 };
 
 struct prefixes {
@@ -71,7 +76,8 @@ struct prefixes {
     uint64_t path_refusals;   /* … and not because they are counted: the path answers to these */
     struct prefixes_news news[PREFIXES_NEWS_MAX]; /* of the last tick */
     uint32_t news_count;
-    bool open;  /* nothing is limited any more: what is left is to be returned, not run */
+    uint64_t news_lost; /* that found no room in news[], so far */
+    bool open;          /* nothing is limited any more: what is left is to be returned, not run */
     bool apart; /* some may begin less than there are slots: then work of others is worth finding */
     bool acquits; /* in this tick: those refusals were some prefixes', not the server's */
     /* private */

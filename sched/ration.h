@@ -19,11 +19,11 @@
 #define RATION_PACED_NS  (5 * NS_PER_S)
 #define RATION_MORE_MAX  1024u /* of a core: more than it has connections */
 
-struct ration { /* a core's */
-    /* private */
+struct ration {                /* a core's */
     uint64_t rate_bytes_per_s; /* 0: no limit */
-    uint64_t since_ns;         /* the last change */
-    uint32_t share, more;
+    uint32_t share, more;      /* parts: of the rate; beyond that, where it is not the limit */
+    /* private */
+    uint64_t since_ns; /* the last change */
     bool paced;
 };
 

@@ -230,6 +230,12 @@ def ctl_changes_the_rate(t):
     asked = [(d["old"], d["new"], d["reason"]) for d in lines if "asked for" in d["knob"]]
     require(asked == [(None, 102400, "--max-rate"), (102400, 200_000_000, "argosy ctl"),
                       (200_000_000, None, "argosy ctl")], f"{asked}")
+    parts = [d for d in lines if d["knob"] == "parts that share a rate"]
+    caps = [d for d in lines if d["knob"] == "bytes a second of a connection, at most"]
+    require(parts and parts[0]["old"] is None and parts[0]["new"] >= 1, f"{lines}")
+    require(caps and caps[0]["old"] is None and 8192 < caps[0]["new"] < 1e6, f"{lines}")
+    require(all(d["reason"] and d["state"] in ("limited", "free") for d in parts + caps),
+            f"{lines}")
     require(not os.listdir(folder), "the socket was left")
 
 

@@ -1,5 +1,6 @@
 """One slow connection of many must not hold up a run; nor may what is done about it cost much."""
 
+from cases_flow import decisions_of
 from content import make_file, same
 from harness import MIB, PARTS, case, require, wait_for
 from proxy import Proxy
@@ -32,13 +33,17 @@ def slow_connection_up(t):
     source = make_file(t.path("in"), 120 * MIB)
     proxy, env = small_buffers(t)
     proxy.crawl["up"] = (12 * MIB, 1)
-    result = t.argosy("cp", *MANY, *PARTS, source, t.uri("k"), env=env)
+    log = t.path("log")
+    result = t.argosy("cp", *MANY, *PARTS, "--log-decisions", log, source, t.uri("k"), env=env)
     require(proxy.crawl["up"][1] == 0, "no connection was slow")
     json = check_cuts(result, 5 * MIB)
     require(result.seconds < SOON_S, f"it held up the run: {result}")
     require(json["retries"] == json["cuts"], f"{result}")
     moved_max = 120 * MIB + json["cut_bytes"] + json["cuts"] * 2 * MIB
     require(proxy.moved["up"] <= moved_max, f"{proxy.moved}: {result}")
+    told = [d for d in decisions_of(log) if d["knob"] == "connections cut"]
+    behind = sum(d["new"] - (d["old"] or 0) for d in told if d["state"] == "behind")
+    require(behind == json["cuts"] and all(d["reason"] for d in told), f"{told} {result}")
     with open(source, "rb") as file:
         require(t.get("k") == file.read(), "other content")
 

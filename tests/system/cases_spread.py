@@ -5,7 +5,7 @@ import json
 import os
 
 import servers
-from cases_flow import decisions_of
+from cases_flow import decisions_of, limits_of
 from cases_resume import Slow
 from content import make_file, same_trees
 from harness import EXIT_MISSING, EXIT_SOME, EXIT_USAGE, MIB, PARTS, case, require
@@ -168,12 +168,12 @@ def limits_of_prefixes(t):
     log = t.path("log")
     args = ("cp", "-r", *ONE, "--json", "--log-decisions", log, t.path("in"))
     plain = t.argosy(*args, "s3://limited/plain/").json
-    steps = [d for d in decisions_of(log) if "prefix" in d]
+    steps = limits_of(log)
     require(plain["done"] == 300 and plain["retries"] > 0, f"{plain}")
     require({d["prefix"] for d in steps} == {"plain/"}, f"{steps}")
     spread = t.argosy(*args, "--spread", "16", "s3://limited/spread/").json
     require(spread["done"] == 300 and spread["retries"] == 0, f"{spread}")
-    require([d for d in decisions_of(log) if "prefix" in d] == [], f"{decisions_of(log)}")
+    require(limits_of(log) == [], f"{decisions_of(log)}")
     require(spread["requests"] < plain["requests"], f"{spread} {plain}")
 
 
@@ -189,5 +189,5 @@ def a_digit_is_a_prefix(t):
     result = t.argosy("cp", "-r", *ONE, "--json", "--spread", "16", "--log-decisions", log,
                       t.path("in"), "s3://limited/run/").json
     require(result["done"] == 600 and result["retries"] > 0, f"{result}")
-    named = {d["prefix"] for d in decisions_of(log) if "prefix" in d}
+    named = {d["prefix"] for d in limits_of(log)}
     require(named == {f"run/{slow}/"}, f"{named}")

@@ -180,6 +180,7 @@ static void test_trickling(void **state)
         lookout_end(&client.lookout, &lane->request);
     }
     assert_int_equal(meter_read(&client.cuts), 0); /* it costs nothing */
+    assert_int_equal(meter_read(&client.traffic.cuts[STRAGGLER_STALLED]), 10);
 }
 
 static void test_behind(void **state)
@@ -229,8 +230,10 @@ static void test_one_at_a_look(void **state)
     while (!look())
         continue;
     assert_int_equal(lanes[0].cuts + lanes[1].cuts, 1);
+    assert_int_equal(meter_read(&client.traffic.cuts[STRAGGLER_BEHIND]), 1);
     assert_true(look());
     assert_int_equal(lanes[0].cuts + lanes[1].cuts, 2);
+    assert_int_equal(meter_read(&client.traffic.cuts[STRAGGLER_BEHIND]), 2);
 }
 
 /* What trickles is cut beside it. */

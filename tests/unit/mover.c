@@ -272,6 +272,24 @@ static void test_return(void **state)
     assert_in_range(busy_ns, 1, WINDOW * (core.now_ns - began_ns)); /* each moment once */
 }
 
+/* A rate that a part of 8 MiB needs longer for than 5 s: one at a time. */
+static void test_rate_is_told(void **state)
+{
+    struct traffic *traffic = &mover.station.clients[0].traffic;
+    (void)state;
+    settle();
+    assert_int_equal(meter_read(&traffic->ration), 0);
+    assert_int_equal(meter_read(&traffic->pacing_bytes_per_s), 0);
+    budget_set(&budget, MIB, core.now_ns);
+    settle();
+    assert_int_equal(meter_read(&traffic->ration), 1 + meter_read(&traffic->ration_more));
+    assert_true(meter_read(&traffic->pacing_bytes_per_s) > MIB);
+    budget_set(&budget, 0, core.now_ns);
+    settle();
+    assert_int_equal(meter_read(&traffic->ration) + meter_read(&traffic->ration_more), 0);
+    assert_int_equal(meter_read(&traffic->pacing_bytes_per_s), 0);
+}
+
 static void on_moment(struct op *op)
 {
     (void)op;
@@ -336,8 +354,8 @@ static void test_nothing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_window), TEST(test_return),
-                                       TEST(test_probe_ends_at_a_tick), TEST(test_stop),
-                                       TEST(test_nothing)};
+    const struct CMUnitTest tests[] = {TEST(test_window),       TEST(test_return),
+                                       TEST(test_rate_is_told), TEST(test_probe_ends_at_a_tick),
+                                       TEST(test_stop),         TEST(test_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

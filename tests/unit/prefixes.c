@@ -77,11 +77,21 @@ static void test_weights(void **state)
         open_prefixes(PREFIXES_FAIR);
         uint16_t a = prefixes_find(&prefixes, BYTES("a/"), now_ns);
         uint16_t b = prefixes_find(&prefixes, BYTES("b/"), now_ns);
+        double last = 1;
+        uint32_t told = 0;
         for (int round = 0; round < 20; round++) {
             answer(a, 20, 10 * NS_PER_MS);
             answer(b, 20, rows[i].slow_ms * NS_PER_MS);
             end_round();
+            for (uint32_t k = 0; k < prefixes.news_count; k++) {
+                const struct prefixes_news *news = &prefixes.news[k];
+                told += news->index == b;
+                if (news->index == b) assert_true(news->weight_before == last);
+            }
+            last = prefixes.entries[b].prefix.weight;
+            if (last != 1) assert_true(told > 0);
         }
+        assert_in_range(told, rows[i].weight < 1, 3); /* where it moves, and not at each round */
         double weight = prefixes.entries[b].prefix.weight;
         assert_true(fabs(weight / rows[i].weight - 1) < 0.02);
         assert_true(prefixes.entries[a].prefix.weight <= PREFIXES_WEIGHT_MAX);
@@ -250,6 +260,64 @@ static void test_news(void **state)
     close_prefixes();
 }
 
+/* As many go in each fifth of a round as may, up to `most`; all are answered. */
+static bool pass_round(uint16_t index, uint32_t most, bool refused)
+{
+    bool ends = false;
+    for (int step = 0; step < 5; step++) {
+        uint32_t gone = 0;
+        now_ns += PREFIX_ROUND_NS / 5;
+        while (gone < most && prefixes_may_go(&prefixes, index, 0, now_ns)) {
+            prefixes_on_go(&prefixes, index);
+            gone++;
+        }
+        meter_add(&cells[0][index].answered, gone);
+        meter_add(&cells[0][index].answer_ns, gone * NS_PER_MS);
+        if (refused && step == 4) meter_add(&cells[1][index].refused, 2);
+        for (; gone > 0; gone--)
+            prefixes_on_back(&prefixes, index);
+        ends = prefixes_tick(&prefixes, now_ns);
+    }
+    return ends;
+}
+
+/* Growth is told a quarter at a time, whole, and in the end that the limit is lifted. */
+static void test_growth_is_news(void **state)
+{
+    double rate = 0, window = 0;
+    uint32_t grown = 0, rounds = 0;
+    (void)state;
+    open_prefixes(PREFIXES_FAIR);
+    uint16_t a = prefixes_find(&prefixes, BYTES("a/"), now_ns);
+    uint16_t b = prefixes_find(&prefixes, BYTES("b/"), now_ns);
+    const struct prefix *prefix = &prefixes.entries[a].prefix;
+    for (; rounds < 400 && (rounds < 10 || prefix->state != PREFIX_FREE); rounds++) {
+        answer(b, 20, NS_PER_MS);
+        bool ends = pass_round(a, rounds < 5 ? 8 : rounds < 140 ? 1000 : 1, rounds == 4);
+        assert_true(ends);
+        for (uint32_t i = 0; i < prefixes.news_count; i++) {
+            const struct prefixes_news *news = &prefixes.news[i];
+            assert_int_equal(news->index, a);
+            assert_true(news->weight_before == prefix->weight);
+            if (news->rate_before_per_s != prefix->rate_per_s) {
+                assert_true(news->rate_before_per_s == rate || prefix->rate_per_s == 0);
+                rate = prefix->rate_per_s;
+            }
+            if (news->window_before != prefix->window) {
+                assert_true(news->window_before == window || prefix->window == 0);
+                window = prefix->window;
+            }
+            grown += prefix->rate_per_s > 0 && rounds > 4;
+        }
+        assert_true(prefix->rate_per_s <= (1 + PREFIXES_TOLD) * rate);
+        assert_true(prefix->window <= (1 + PREFIXES_TOLD) * window);
+    }
+    assert_in_range(grown, 2, rounds / 4);
+    assert_true(prefix->state == PREFIX_FREE && rate == 0 && window == 0);
+    assert_int_equal(prefixes.news_lost, 0);
+    close_prefixes();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_counted_or_full),
         cmocka_unit_test(test_looks_between_rounds),
         cmocka_unit_test(test_news),
+        cmocka_unit_test(test_growth_is_news),
     };
     return cmocka_run_group_tests_name("prefixes", tests, NULL, NULL);
 }

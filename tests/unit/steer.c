@@ -206,6 +206,109 @@ static void test_gives_way(void **state)
     assert_true(told > 0 && told < 200000);
 }
 
+/* Another prefix takes four times as long to answer: it weighs less, and the first one more. */
+static void test_weights_are_told(void **state)
+{
+    struct world *w = open_world(FLOW_FIXED, 2);
+    struct steer_decision decision;
+    double weight[2] = {1, 1};
+    uint32_t count = 0;
+    (void)state;
+    uint16_t slow = steer_prefix(&w->steer, BYTES("b/x"), 0, w->now_ns);
+    for (int i = 0; i < 100; i++) {
+        traffic_on_answer(&w->traffics[1], slow, 120 * NS_PER_MS);
+        tick(w);
+    }
+    while (steer_take(&w->steer, &decision)) {
+        bool is_slow = strcmp(decision.prefix, "b/") == 0;
+        assert_string_equal(decision.knob, "weight of a prefix");
+        assert_true(decision.before == weight[is_slow]);
+        assert_true(is_slow == (decision.after < decision.before));
+        assert_non_null(strstr(decision.why, is_slow ? "longer" : "less long"));
+        assert_int_equal(decision.sample.answer_ns, (is_slow ? 120 : 30) * NS_PER_MS);
+        weight[is_slow] = decision.after;
+        count++;
+    }
+    assert_true(weight[1] == w->steer.prefixes.entries[slow].prefix.weight && weight[1] < 0.8);
+    assert_true(weight[0] == w->steer.prefixes.entries[0].prefix.weight && weight[0] > 1.2);
+    assert_in_range(count, 2, 6);
+}
+
+/* The only decision since the last time, or none. */
+static void expect(struct world *w, const char *knob, double before, double after, const char *why)
+{
+    struct steer_decision decision;
+    if (knob) {
+        assert_true(steer_take(&w->steer, &decision));
+        assert_string_equal(decision.knob, knob);
+        assert_true(decision.before == before && decision.after == after);
+        assert_non_null(strstr(decision.why, why));
+        assert_true(decision.state[0] != '\0' && decision.now_ns == w->now_ns);
+    }
+    assert_false(steer_take(&w->steer, &decision));
+}
+
+static void ration(struct world *w, uint64_t share, uint64_t more)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        meter_set(&w->traffics[i].ration, share + more);
+        meter_set(&w->traffics[i].ration_more, more);
+    }
+    tick(w);
+}
+
+static void pass_a_second(struct world *w)
+{
+    for (int i = 0; i < 20; i++)
+        tick(w);
+}
+
+/* What the cores do by themselves is told by the home core, once a second at most. */
+static void test_cores_are_told(void **state)
+{
+    static const char parts[] = "parts that share a rate";
+    static const char cap[] = "bytes a second of a connection, at most", cut[] = "connections cut";
+    struct world *w = open_world(FLOW_FIXED, 2);
+    (void)state;
+    tick(w);
+    expect(w, NULL, 0, 0, NULL);
+    ration(w, 3, 0);
+    expect(w, parts, 0, 6, "than the rate moves");
+    ration(w, 3, 1);
+    expect(w, NULL, 0, 0, NULL); /* too soon */
+    ration(w, 3, 3);
+    pass_a_second(w);
+    struct steer_decision decision;
+    assert_true(steer_take(&w->steer, &decision)); /* what it is by then */
+    assert_true(decision.before == 6 && decision.after == 12);
+    assert_non_null(strstr(decision.why, "not the limit"));
+    pass_a_second(w);
+    ration(w, 3, 1);
+    expect(w, parts, 12, 8, "limit again");
+    pass_a_second(w);
+    ration(w, 5, 1);
+    expect(w, parts, 8, 12, "than the rate moves");
+    pass_a_second(w);
+    ration(w, 0, 0);
+    expect(w, parts, 12, 0, "no rate");
+    meter_set(&w->traffics[0].pacing_bytes_per_s, 1000);
+    tick(w);
+    expect(w, cap, 0, 1000, "share the rate");
+    meter_set(&w->traffics[0].pacing_bytes_per_s, 0);
+    tick(w);
+    expect(w, NULL, 0, 0, NULL);
+    meter_add(&w->traffics[0].cuts[STRAGGLER_BEHIND], 1);
+    meter_add(&w->traffics[1].cuts[STRAGGLER_BEHIND], 1);
+    tick(w);
+    expect(w, cut, 0, 2, "slower than the others");
+    meter_add(&w->traffics[1].cuts[STRAGGLER_STALLED], 1);
+    tick(w);
+    expect(w, cut, 0, 1, "next to nothing");
+    meter_add(&w->traffics[1].cuts[STRAGGLER_BEHIND], 1);
+    tick(w);
+    expect(w, cut, 2, 3, "slower than the others");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +319,8 @@ int main(void)
         cmocka_unit_test(test_what_counts_as_a_loss),
         cmocka_unit_test(test_begins_again),
         cmocka_unit_test(test_gives_way),
+        cmocka_unit_test(test_weights_are_told),
+        cmocka_unit_test(test_cores_are_told),
     };
     return cmocka_run_group_tests_name("steer", tests, NULL, NULL);
 }
