@@ -14,16 +14,18 @@
 
 /* Where a download's temporary files are: the folder that it went into (s3/run). An upload has
  * none. */
-static enum err clean_open_folder(const struct journal_job *job, int *fd,
+static enum err clean_open_folder(const struct journal_job *job, int *fd, bool *is_gone,
                                   char why[SETTINGS_WHY_BYTES])
 {
     struct place place;
     int raw = 0;
     *fd = AT_FDCWD;
+    *is_gone = false;
     if (job->direction == JOURNAL_UPLOAD) return ERR_NONE;
     enum err err = place_look(&place, job->target, &raw);
     const char *folder = place.kind == PLACE_FOLDER ? job->target : place.folder;
     if (!err) err = place_open_folder(folder, PLACE_FIND, fd, &raw);
+    *is_gone = err == ERR_FILE_MISSING;
     if (err)
         snprintf(why, SETTINGS_WHY_BYTES, "%.300s: %s%s", job->target, err_sentence(err),
                  err_remedy(err, raw));
@@ -66,7 +68,7 @@ static enum err clean_remains(struct past *past, const struct journal_job *job,
     enum err err = repeat_job(job, 0, NULL, &repeated, why);
     repeated.quiet = settings->quiet;
     repeated.verbose = settings->verbose;
-    if (!err) err = clean_open_folder(job, &folder_fd, why);
+    if (!err) err = clean_open_folder(job, &folder_fd, &counts->folder_is_gone, why);
     if (err) return err;
     struct session *session = malloc(sizeof *session);
     err = session ? session_open(session, &repeated, why) : ERR_NO_MEMORY;
@@ -97,10 +99,11 @@ static void clean_named(struct journal_db *db, const struct journal_job *job,
                         struct clean_counts *counts)
 {
     char prefix[64], why[SETTINGS_WHY_BYTES];
+    bool is_gone;
     int folder_fd;
     if (job->direction == JOURNAL_UPLOAD || job->state == JOURNAL_DONE) return;
     if (clean_is_shared(db, job)) return;
-    if (clean_open_folder(job, &folder_fd, why)) return; /* then there are none */
+    if (clean_open_folder(job, &folder_fd, &is_gone, why)) return; /* then there are none */
     snprintf(prefix, sizeof prefix, SWEEP_TEMP_MARK "%016" PRIx64 "-", job->tag);
     counts->removed += place_remove_named(folder_fd, prefix, job->recursive);
     place_close(folder_fd);
@@ -145,4 +148,10 @@ enum err clean_job(struct journal_db *db, const struct journal_job *job,
     if (err && !why[0]) snprintf(why, SETTINGS_WHY_BYTES, "%s", journal_db_why(db));
     past_fini(&past);
     return err;
+}
+
+enum err clean_forget(struct journal_db *db, const struct journal_job *job)
+{
+    enum err err = clean_take(db, job);
+    return err ? err : journal_db_remove(db, job->id);
 }

@@ -42,6 +42,7 @@ struct jobs {
     struct log log;
     struct journal_db *db;
     struct journal_job job;            /* the one that is looked at */
+    bool is_named;                     /* clean JOB */
     uint32_t count, resumable, failed; /* seen; that can be gone on with; that could not go */
     uint32_t done;                     /* not listed */
 };
@@ -171,6 +172,8 @@ static void clean_say(const struct jobs *jobs, const struct clean_counts *counts
             printf("; %u upload%s aborted", counts->aborted, human_plural(counts->aborted));
         if (counts->removed > 0)
             printf("; %u temporary file%s removed", counts->removed, human_plural(counts->removed));
+        if (counts->folder_is_gone)
+            printf("; %s is not there, so nothing was removed in it", jobs->job.target);
         putchar('\n');
     }
 }
@@ -183,6 +186,7 @@ static void clean_one(struct jobs *jobs)
     jobs->count++;
     if (!jobs->settings->dry_run)
         err = clean_job(jobs->db, &jobs->job, jobs->settings, &counts, why);
+    if (err && counts.folder_is_gone && jobs->is_named) err = clean_forget(jobs->db, &jobs->job);
     if (!err) {
         clean_say(jobs, &counts);
         return;
@@ -190,12 +194,18 @@ static void clean_one(struct jobs *jobs)
     jobs->failed++;
     log_line(&jobs->log, LOG_ERROR, "job %" PRId64 " stays: %s", jobs->job.id,
              why[0] ? why : err_sentence(err));
+    if (counts.folder_is_gone)
+        log_line(&jobs->log, LOG_NOTE,
+                 "if that folder is gone for good, argosy jobs clean %" PRId64 " forgets the job",
+                 jobs->job.id);
 }
 
 static enum status clean_end(struct jobs *jobs)
 {
     char age[HUMAN_TEXT_BYTES];
-    if (jobs->count == 0)
+    if (jobs->count == 0 && jobs->settings->older_than_ns < NS_PER_S)
+        log_line(&jobs->log, LOG_NOTE, "nothing to clean: there is no job that nobody works on");
+    else if (jobs->count == 0)
         log_line(&jobs->log, LOG_NOTE,
                  "nothing to clean: no job is done, and none was left alone for %s (--older-than)",
                  human_duration(jobs->settings->older_than_ns, age));
@@ -235,6 +245,7 @@ static enum status clean_number(struct jobs *jobs, int64_t id)
         log_line(&jobs->log, LOG_ERROR, "%s", journal_db_why(jobs->db));
         return status_of_err(err);
     }
+    jobs->is_named = true;
     clean_one(jobs);
     return clean_end(jobs);
 }

@@ -153,6 +153,23 @@ def cleaned_file(t):
 
 
 @case("stowage")
+def cleaned_where_the_folder_is_gone(t):
+    """Its file system may only be away, so that the job stays, unless its user names it."""
+    t.argosy("cp", make_file(t.path("large"), 60 * MIB), t.uri("k"))
+    os.makedirs(t.path("disk", "out"))
+    Slow(t, "cp", t.uri("k"), t.path("disk", "out", "file")).stop(signal.SIGKILL, "down", 20 * MIB)
+    os.rename(t.path("disk"), t.path("away"))
+    result = t.argosy("jobs", "clean", "--older-than", "0s", code=1)
+    require("job 2 stays" in result.err and "argosy jobs clean 2 forgets" in result.err,
+            f"{result}")
+    require(list(jobs(t)) == [2], f"{jobs(t)}")
+    result = t.argosy("jobs", "clean", "2")
+    require("nothing was removed" in result.out and jobs(t) == {}, f"{result} {jobs(t)}")
+    result = t.argosy("jobs", "clean", "--older-than", "0s")
+    require("nobody works on" in result.err, f"{result}")
+
+
+@case("stowage")
 def cannot_be_cleaned(t):
     """Where the server cannot be asked the job stays, to be cleaned, or gone on with, later."""
     slow = Slow(t, "cp", make_file(t.path("large"), 60 * MIB), t.uri("k"), "--deadline", "1s")

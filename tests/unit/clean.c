@@ -370,6 +370,31 @@ static void test_download_gone(void **state)
     assert_int_equal(counts.removed, 0);
 }
 
+/* The folder and the one above are not there: they may come back, so that the job stays until its
+ * user says that it may go. */
+static void test_download_away(void **state)
+{
+    (void)state;
+    make_job(JOURNAL_DOWNLOAD, "/nowhere/at/all");
+    add_object(1, "a", "");
+    end_job(JOURNAL_PARKED);
+    job.state = JOURNAL_PARKED;
+    expect_stays(ERR_FILE_MISSING, "/nowhere/at/all");
+    assert_true(counts.folder_is_gone);
+    assert_true(sessions == 0 && swept == 0);
+    assert_int_equal(clean_forget(db, &job), ERR_NONE);
+    assert_false(read_job(job.id));
+}
+
+/* Nobody's but those that are free. */
+static void test_forget_running(void **state)
+{
+    (void)state;
+    make_job(JOURNAL_DOWNLOAD, "/nowhere/at/all");
+    assert_int_equal(clean_forget(db, &job), ERR_JOB_RUNNING);
+    assert_true(read_job(job.id));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -377,6 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_upload),        TEST(test_nothing_left),  TEST(test_stubborn),
         TEST(test_no_way),        TEST(test_running),       TEST(test_download),
-        TEST(test_download_done), TEST(test_download_gone), TEST(test_download_shared)};
+        TEST(test_download_done), TEST(test_download_gone), TEST(test_download_shared),
+        TEST(test_download_away), TEST(test_forget_running)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
