@@ -53,11 +53,26 @@ static void bbr_see_slowness(struct bbr *bbr, const struct sample *sample)
     if (near && !sample->app_limited) bbr->slowness_at_ns = sample->now_ns;
 }
 
+/* Refusals, and cores without time, have owners of their own. */
+static void bbr_watch_rate(struct bbr *bbr, const struct sample *sample)
+{
+    bool sags = !bbr->lost && !bbr->cpu_limited && bbr->ceiling <= 0 &&
+                sample->rate_bytes_per_s < BBR_SAGGED * bbr_rate(bbr);
+
+    bbr->sagged_rounds = sags ? bbr->sagged_rounds + 1 : 0;
+}
+
+bool bbr_has_sagged(const struct bbr *bbr)
+{
+    return bbr->sagged_rounds >= BBR_SAGGED_ROUNDS;
+}
+
 static void bbr_learn(struct bbr *bbr, const struct sample *sample)
 {
     double slowness = sample_slowness(sample);
 
     if (sample->cut_short) return;
+    if (!sample->app_limited) bbr_watch_rate(bbr, sample);
     if (sample->app_limited) { /* the model does not even age */
         if (sample->rate_bytes_per_s > bbr_rate(bbr))
             window_add(&bbr->rate, bbr->round, sample->rate_bytes_per_s);
@@ -108,8 +123,21 @@ static bool bbr_is_drained(const struct sample *sample, double window)
     return sample->load <= BBR_LOAD_NEAR * fmax(window, lround(window));
 }
 
+/* Below what the path gave nothing queues: what is in flight now, for that rate, is what it needs.
+ * */
+static bool bbr_is_drained_early(const struct bbr *bbr, const struct sample *sample)
+{
+    if (sample->app_limited || bbr->lost || bbr->cpu_limited || sample->refusals > 0) return false;
+    return sample->rate_bytes_per_s < BBR_DRAINED_LESS * bbr->full_rate &&
+           sample_slowness(sample) > bbr_slowness(bbr);
+}
+
 static enum bbr_state bbr_drain(struct bbr *bbr, const struct sample *sample)
 {
+    if (bbr_is_drained_early(bbr, sample)) {
+        bbr_relearn_slowness(bbr, sample);
+        return BBR_CRUISE;
+    }
     bool drained = bbr_is_drained(sample, bbr_bdp(bbr)) || bbr->rounds_here > BBR_DRAIN_ROUNDS;
     return drained ? BBR_CRUISE : BBR_DRAIN;
 }
@@ -119,6 +147,10 @@ static enum bbr_state bbr_cruise(struct bbr *bbr, const struct sample *sample)
 {
     if (bbr->lost) return BBR_DOWN;
     if (sample->app_limited || bbr->rounds_here < 2) return BBR_CRUISE;
+    if (bbr_has_sagged(bbr)) {
+        cc_on_change(&bbr->cc);
+        return bbr->state;
+    }
     bbr->cruise_rate_sum += sample->rate_bytes_per_s;
     bbr->cruise_rates++;
     if (sample->now_ns - bbr->slowness_at_ns > BBR_SLOWNESS_NS) return BBR_PROBE_RTT;
@@ -281,7 +313,8 @@ static bool bbr_on_glance(struct cc *cc, const struct sample *sample)
         return true;
     }
     if (bbr->state == BBR_STARTUP) return bbr_glance_startup(bbr, sample);
-    if (bbr->state == BBR_DRAIN || bbr->state == BBR_PROBE_RTT) return false;
+    if (bbr->state == BBR_DRAIN) return bbr_is_drained_early(bbr, sample);
+    if (bbr->state == BBR_PROBE_RTT) return false;
     if (scout_on_glance(&bbr->scout, sample, view)) {
         cc_on_change(cc);
         return true;
@@ -300,7 +333,7 @@ static void bbr_forget(struct bbr *bbr)
     window_reset(&bbr->rate);
     window_reset(&bbr->slowness);
     bbr->full_rate = 0;
-    bbr->full_rounds = 0;
+    bbr->full_rounds = bbr->sagged_rounds = 0;
     bbr->full_load = 0;
     bbr->cruise_rounds = BBR_CRUISE_ROUNDS;
     scout_forget(&bbr->scout, bbr->scout.pulse_ns);

@@ -137,6 +137,44 @@ static void test_steps(void **state)
         }
 }
 
+struct aging { /* of connections: how fast they are in the end, and how soon */
+    double last, seconds;
+};
+
+/* The mean rate from 4 to 20 s. */
+static double age(const struct aging *aging, struct world *w, struct cc *cc)
+{
+    uint64_t begun = 0;
+    w->path.capacity = 62.5e6;
+    w->path.rtt_ns = 100 * NS_PER_MS;
+    w->path.noise = 0.03;
+    for (int t = 0; t < 200; t++) {
+        w->path.connection = aging->last + 12e6 * exp(-t * 0.1 / aging->seconds);
+        if (t == 40) begun = w->path.totals.delivered_bytes;
+        path_drive(&w->path, cc, &w->rounds, 0.1);
+    }
+    return (double)(w->path.totals.delivered_bytes - begun) / 16;
+}
+
+/* Random losses: connections begin fast, and each becomes slower with its losses, so that a path
+ * that was full with eight needs many more some seconds later. */
+static void test_connections_get_slower(void **state)
+{
+    static const struct aging rows[] = {{4e6, 5}, {1.5e6, 2}, {4e6, 2}, {1.5e6, 5}, {0.8e6, 1}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct world w;
+        struct fixed enough;
+        open_world(&w, 8);
+        fixed_init(&enough, &(struct cc_limits){1, 64, 64});
+        double most = age(&rows[i], &w, &enough.cc);
+        open_world(&w, 8);
+        double found = age(&rows[i], &w, &w.tune.cc);
+        if (found <= 0.92 * most) print_error("row %zu: %.3f\n", i, found / most);
+        assert_true(found > 0.92 * most);
+    }
+}
+
 /* An hour of noise is no change. */
 static void test_noise_is_no_change(void **state)
 {
@@ -238,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_round_trips_change),
         cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_connections_get_slower),
         cmocka_unit_test(test_noise_is_no_change),
         cmocka_unit_test(test_busy_cores),
         cmocka_unit_test(test_server_knee),
