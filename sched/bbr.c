@@ -53,26 +53,11 @@ static void bbr_see_slowness(struct bbr *bbr, const struct sample *sample)
     if (near && !sample->app_limited) bbr->slowness_at_ns = sample->now_ns;
 }
 
-/* Refusals, and cores without time, have owners of their own. */
-static void bbr_watch_rate(struct bbr *bbr, const struct sample *sample)
-{
-    bool sags = !bbr->lost && !bbr->cpu_limited && bbr->ceiling <= 0 &&
-                sample->rate_bytes_per_s < BBR_SAGGED * bbr_rate(bbr);
-
-    bbr->sagged_rounds = sags ? bbr->sagged_rounds + 1 : 0;
-}
-
-bool bbr_has_sagged(const struct bbr *bbr)
-{
-    return bbr->sagged_rounds >= BBR_SAGGED_ROUNDS;
-}
-
 static void bbr_learn(struct bbr *bbr, const struct sample *sample)
 {
     double slowness = sample_slowness(sample);
 
     if (sample->cut_short) return;
-    if (!sample->app_limited) bbr_watch_rate(bbr, sample);
     if (sample->app_limited) { /* the model does not even age */
         if (sample->rate_bytes_per_s > bbr_rate(bbr))
             window_add(&bbr->rate, bbr->round, sample->rate_bytes_per_s);
@@ -113,8 +98,9 @@ static enum bbr_state bbr_startup(struct bbr *bbr, const struct sample *sample)
     }
     bool full = bbr->full_rounds >= BBR_FULL_ROUNDS || bbr->cpu_limited ||
                 (bbr->full_rounds > 0 && sample->resent_share > BBR_RESENT_SHARE);
-    if (full || (bbr->full_rounds > 0 && bbr->cc.window >= bbr->cc.limits.max)) return BBR_DRAIN;
-    return BBR_STARTUP;
+    if (!full && (bbr->full_rounds == 0 || bbr->cc.window < bbr->cc.limits.max)) return BBR_STARTUP;
+    bbr->drain_load = sample->load;
+    return BBR_DRAIN;
 }
 
 /* What is given out is whole requests. */
@@ -123,12 +109,12 @@ static bool bbr_is_drained(const struct sample *sample, double window)
     return sample->load <= BBR_LOAD_NEAR * fmax(window, lround(window));
 }
 
-/* Below what the path gave nothing queues: what is in flight now, for that rate, is what it needs.
- * */
+/* Fewer bring less: nothing queues, and what is in flight is what the path needs for that rate. */
 static bool bbr_is_drained_early(const struct bbr *bbr, const struct sample *sample)
 {
     if (sample->app_limited || bbr->lost || bbr->cpu_limited || sample->refusals > 0) return false;
-    return sample->rate_bytes_per_s < BBR_DRAINED_LESS * bbr->full_rate &&
+    return sample->load < BBR_DRAINED_LOAD * bbr->drain_load &&
+           sample->rate_bytes_per_s < BBR_DRAINED_LESS * bbr->full_rate &&
            sample_slowness(sample) > bbr_slowness(bbr);
 }
 
@@ -147,10 +133,6 @@ static enum bbr_state bbr_cruise(struct bbr *bbr, const struct sample *sample)
 {
     if (bbr->lost) return BBR_DOWN;
     if (sample->app_limited || bbr->rounds_here < 2) return BBR_CRUISE;
-    if (bbr_has_sagged(bbr)) {
-        cc_on_change(&bbr->cc);
-        return bbr->state;
-    }
     bbr->cruise_rate_sum += sample->rate_bytes_per_s;
     bbr->cruise_rates++;
     if (sample->now_ns - bbr->slowness_at_ns > BBR_SLOWNESS_NS) return BBR_PROBE_RTT;
@@ -333,7 +315,7 @@ static void bbr_forget(struct bbr *bbr)
     window_reset(&bbr->rate);
     window_reset(&bbr->slowness);
     bbr->full_rate = 0;
-    bbr->full_rounds = bbr->sagged_rounds = 0;
+    bbr->full_rounds = 0;
     bbr->full_load = 0;
     bbr->cruise_rounds = BBR_CRUISE_ROUNDS;
     scout_forget(&bbr->scout, bbr->scout.pulse_ns);

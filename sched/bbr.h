@@ -7,7 +7,8 @@
  *     BDP    = BtlBw × slow, in requests: the fewest with which the path was seen full
  *     window = gain × BDP
  *
- *     STARTUP ──(3 rounds without 25 % more, or a loss)──► DRAIN ──(load ≤ BDP)──► CRUISE
+ *     STARTUP ──(3 rounds without 25 % more, or a loss)──► DRAIN
+ *     DRAIN ──(load ≤ BDP, or less comes)──► CRUISE
  *     CRUISE ──(BBR_CRUISE_ROUNDS)──► UP ──(more came: again)──► UP
  *     UP ──(no more came, or a loss)──► DOWN ──(fewer brought as much: again)──► DOWN ──► CRUISE
  *                                            (and when the scout wants to ask for more)
@@ -27,8 +28,8 @@
  * is enough, and the next doubling follows at once.
  *
  * Requests may become slower while all that is known of them is older: connections begin fast and
- * have their losses later. So a DRAIN ends where the rate falls, and what is in flight then is what
- * the path needs; and a rate that sags with all in flight, too slowly for the scout, is a change.
+ * have their losses later. So DRAIN ends where it costs rate, and what is in flight then is what
+ * the path needs.
  *
  * Cores without time left end STARTUP, and are not asked for more by UP.
  *
@@ -56,8 +57,7 @@
 #define BBR_DRAIN_ROUNDS      4u   /* at most: large requests end late */
 #define BBR_UP_MORE           1.06 /* a quarter of what UP adds: then the path was not full */
 #define BBR_DRAINED_LESS      0.9  /* of what Startup had: then nothing is left that queues */
-#define BBR_SAGGED            0.85 /* of BtlBw, for BBR_SAGGED_ROUNDS: noise is not that large */
-#define BBR_SAGGED_ROUNDS     2u
+#define BBR_DRAINED_LOAD      0.95 /* of what was in flight when it began */
 #define BBR_DOWN_LESS         0.97 /* a third of what DOWN takes away: then the path is not full */
 #define BBR_DOWN_WHOLE        3.5  /* requests: below, one less is too much to try */
 #define BBR_DOWN_SLACK        0.05 /* ln(rate) beyond what fewer requests explain */
@@ -79,7 +79,6 @@ struct bbr {
     uint64_t slowness_at_ns; /* when the least was last seen, nearly */
     uint32_t rounds_here;    /* in this state */
     uint32_t full_rounds;    /* of STARTUP without growth */
-    uint32_t sagged_rounds;  /* in a row, below BBR_SAGGED */
     double full_rate;        /* that growth is measured from */
     double before_rate;      /* UP: the mean of the cruise before it */
     double cruise_rate_sum;
@@ -88,14 +87,13 @@ struct bbr {
     double ceiling;     /* requests; 0: never refused */
     struct scout scout; /* in CRUISE, UP and DOWN */
     double full_load;   /* requests in flight at full_rate */
+    double drain_load;  /* and when DRAIN began */
     bool started, is_short, starts_anyway, lost;
     bool again;       /* STARTUP follows a change: the connections are at speed */
     bool cpu_limited; /* the newest sample was */
 };
 
 void bbr_init(struct bbr *bbr, const struct cc_limits *limits);
-bool bbr_has_sagged(const struct bbr *bbr); /* the path brings less than it did, or its requests do:
-                                               a change */
 void bbr_start_up(struct bbr *bbr);         /* anew, from the present window, with which nothing was
                                                refused; on a short path as well */
 double bbr_rate(const struct bbr *bbr);     /* BtlBw, bytes/s; 0: no sample yet */

@@ -10,8 +10,14 @@ void change_init(struct change *change)
 void change_seed(struct change *change, double level)
 {
     change_init(change);
-    change->level = level;
+    change->level = change->best = level;
     change->count = CHANGE_LEARN;
+}
+
+void change_shift(struct change *change, double by)
+{
+    change->level += by;
+    change->best += by;
 }
 
 static double change_sigma(const struct change *change)
@@ -60,6 +66,17 @@ int change_peek(struct change *change, double value)
     return change_is_learnt(change) ? change_sum(change, value - change->level) : 0;
 }
 
+/* Has what the level followed become a change? */
+static int change_find_sag(struct change *change)
+{
+    if (!change_is_learnt(change)) return 0;
+    bool first = change->count == CHANGE_LEARN;
+    change->best = first ? change->level : fmax(change->best, change->level);
+    if (change->level >= change->best - CHANGE_SAG - change_sigma(change)) return 0;
+    change_init(change);
+    return -1;
+}
+
 int change_add(struct change *change, double value)
 {
     double innovation = value - change->level;
@@ -68,5 +85,5 @@ int change_add(struct change *change, double value)
     if (found) return found;
     change->count++;
     if (fmax(change->up, change->down) < CHANGE_H / 2) change_learn(change, innovation);
-    return 0;
+    return change_find_sag(change);
 }

@@ -35,7 +35,7 @@ void scout_seed(struct scout *scout, const struct sample *sample)
 
 void scout_shift(struct scout *scout, double by)
 {
-    scout->change.level += by;
+    change_shift(&scout->change, by);
 }
 
 void scout_hold(struct scout *scout, uint32_t glances)

@@ -237,7 +237,6 @@ static void tune_on_sample(struct cc *cc, const struct sample *sample)
     tune->cpu_limited = sample_is_cpu_limited(sample);
     if (tune->bbr.lost) scout_refuse(&tune->scout, sample->now_ns);
     if (owned && tune->bbr.lost) tune_on_loss(tune);
-    if (tune->state == TUNE_REST && bbr_has_sagged(&tune->bbr)) cc_on_change(cc);
     if (tune->state == TUNE_MODEL) {
         tune_follow_model(tune, sample);
     } else if (tune->state == TUNE_REST) {

@@ -163,7 +163,8 @@ static const struct opts_row flow_rows[] = {
      .name = "log-decisions",
      .argument = "FILE",
      .offset = SETTINGS_FIELD(log_decisions),
-     .help = "write what --cc decides and why, as JSON lines"},
+     .help = "write what is decided (parts in flight, limits, rates, sizes, cuts) and why, as JSON "
+             "lines"},
 };
 
 static const struct opts_row machine_rows[] = {

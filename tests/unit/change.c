@@ -48,6 +48,42 @@ static void test_steps(void **state)
             assert_in_range(find_step(rows[i].sigma, rows[i].step, seed), 1, rows[i].samples_max);
 }
 
+/* What falls so slowly that the level follows: it is told before it is a fifth, and not before it
+ * is CHANGE_SAG. A slow rise is not: it shows otherwise. */
+static void test_slow_fall(void **state)
+{
+    static const double falls[] = {0.002, 0.005, 0.01, 0.02}; /* a sample */
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(falls) * 2; i++) {
+        struct change change;
+        struct rand rand;
+        double fallen = 0, sign = i % 2 ? 1 : -1;
+        int found = 0;
+        rand_init(&rand, i + 1);
+        change_init(&change);
+        for (int k = 0; k < 20; k++)
+            assert_int_equal(change_add(&change, noise(&rand, 0.02)), 0);
+        while (!found && fallen < 0.5) {
+            fallen += falls[i / 2];
+            found = change_add(&change, sign * fallen + noise(&rand, 0.02));
+        }
+        assert_true(sign < 0 ? found < 0 : found >= 0);
+        if (sign < 0) assert_true(fallen > CHANGE_SAG / 2 && fallen < 0.35);
+        if (sign > 0 && falls[i / 2] <= 0.005) assert_int_equal(found, 0);
+    }
+}
+
+static void test_shift_is_no_fall(void **state)
+{
+    struct change change;
+    (void)state;
+    change_seed(&change, 0);
+    for (int i = 0; i < 40; i++) {
+        if (i == 20) change_shift(&change, -0.5);
+        assert_int_equal(change_add(&change, i < 20 ? 0 : -0.5), 0);
+    }
+}
+
 static void test_one_outlier_is_none(void **state)
 {
     struct change change;
@@ -74,6 +110,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_slow_fall),
+        cmocka_unit_test(test_shift_is_no_fall),
         cmocka_unit_test(test_one_outlier_is_none),
         cmocka_unit_test(test_false_alarms),
     };
