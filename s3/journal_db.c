@@ -39,6 +39,10 @@ static const char *const journal_db_steps[JOURNAL_DB_VERSION] = {
     " WHERE instr(options, ' fsync=') > 0;"
     "UPDATE job SET spread=CAST(substr(options, instr(options, ' spread=') + 8) AS INT)"
     " WHERE instr(options, ' spread=') > 0;",
+    /* Until when an upload without an id may have been begun; 0: its process may live. */
+    "ALTER TABLE object ADD COLUMN until INT NOT NULL DEFAULT 0;"
+    "UPDATE object SET until=COALESCE((SELECT updated FROM job WHERE job.id=object.job"
+    " AND job.state != 1), 0) WHERE upload_id='' AND temp='';",
 };
 
 #define JOURNAL_DB_JOB                                                                             \
@@ -55,18 +59,21 @@ static const char *const journal_db_steps[JOURNAL_DB_VERSION] = {
     S(CLAIM,                                                                                       \
       "UPDATE job SET updated=?2, lease=?3, token=?4, host=?5, boot=?6, pid=?7, started=?8,"       \
       " state=1 WHERE id=?1")                                                                      \
+    S(BOUND, "UPDATE object SET until=?2 WHERE job=?1 AND until=0 AND upload_id='' AND temp=''")   \
+    S(GIVE_BACK, "UPDATE job SET updated=?3, host=?4, boot=?5, pid=?6, started=?7, state=?8,"      \
+                 " lease=0 WHERE id=?1 AND token=?2")                                              \
     S(RENEW, "UPDATE job SET updated=?3, lease=?4 WHERE id=?1 AND token=?2")                       \
     S(END, "UPDATE job SET state=?2, done=?3, failed=?4, remaining=?5, lease=0 WHERE id=?1")       \
     S(NEXT_JOB, JOURNAL_DB_JOB "WHERE id > ?1 ORDER BY id LIMIT 1")                                \
     S(JOB_BEFORE, JOURNAL_DB_JOB "WHERE id < ?1 AND state != 4 ORDER BY id DESC LIMIT 1")          \
     S(PUT_OBJECT, "INSERT OR REPLACE INTO object VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"  \
-                  " ?11, ?12, ?13, ?14)")                                                          \
+                  " ?11, ?12, ?13, ?14, ?15)")                                                     \
     S(PUT_PART, "INSERT OR REPLACE INTO part VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")          \
     S(PUT_MARKS, "INSERT INTO done(job, marks) VALUES(?1, ?2)")                                    \
     S(DROP_OBJECT, "DELETE FROM object WHERE job=?1 AND number=?2")                                \
     S(DROP_PARTS, "DELETE FROM part WHERE job=?1 AND object=?2")                                   \
     S(NEXT_OBJECT, "SELECT number, state, sum, created, bytes, part_bytes, mtime, ctime, inode,"   \
-                   " key, etag, upload_id, temp FROM object WHERE job=?1 AND number > ?2"          \
+                   " key, etag, upload_id, temp, until FROM object WHERE job=?1 AND number > ?2"   \
                    " ORDER BY number LIMIT 1")                                                     \
     S(NEXT_PART, "SELECT number, start, bytes, confirmed, sum, checksum, etag FROM part"           \
                  " WHERE job=?1 AND object=?2 AND number > ?3 ORDER BY number LIMIT 1")            \
@@ -245,15 +252,25 @@ static void journal_db_put_owner(struct journal_db *db, const struct owner *owne
     database_put(db->file, (int64_t)owner->started);
 }
 
-static void journal_db_own(struct journal_db *db, int64_t id)
+static void journal_db_bound(struct journal_db *db, int64_t id, int64_t until_s)
 {
-    int64_t now_s = journal_db_now_s();
+    database_use(db->file, JOURNAL_DB_BOUND);
+    database_put(db->file, id);
+    database_put(db->file, until_s);
+    database_run(db->file);
+}
+
+static void journal_db_own(struct journal_db *db, const struct journal_job *job)
+{
+    int64_t now_s = journal_db_now_s(), until_s = now_s;
     struct owner owner;
     owner_of_this_process(&owner);
-    db->job = id;
+    if (job->updated_s < now_s - JOURNAL_DB_LEASE_S) until_s = job->updated_s + JOURNAL_DB_LEASE_S;
+    journal_db_bound(db, job->id, until_s);
+    db->job = job->id;
     db->token = journal_db_random(db);
     database_use(db->file, JOURNAL_DB_CLAIM);
-    database_put(db->file, id);
+    database_put(db->file, job->id);
     database_put(db->file, now_s);
     database_put(db->file, now_s + JOURNAL_DB_LEASE_S);
     database_put(db->file, db->token);
@@ -320,7 +337,7 @@ enum err journal_db_claim(struct journal_db *db, const struct journal_job *asked
     if (*is_new)
         journal_db_insert(db, asked, job);
     else
-        journal_db_own(db, job->id);
+        journal_db_own(db, job);
     return database_finish(db->file);
 }
 
@@ -356,7 +373,29 @@ enum err journal_db_take(struct journal_db *db, int64_t id, struct journal_job *
     else
         found = journal_db_find(db, NULL, job);
     journal_db_judge_taking(db->file, id, found, job);
-    if (found) journal_db_own(db, job->id);
+    if (found) journal_db_own(db, job);
+    return database_finish(db->file);
+}
+
+static void journal_db_expect_ours(struct journal_db *db)
+{
+    if (!database_err(db->file) && database_changed(db->file) == 0)
+        database_fail(db->file, ERR_JOB_TAKEN, "%s", err_sentence(ERR_JOB_TAKEN));
+}
+
+enum err journal_db_give_back(struct journal_db *db, const struct journal_job *job)
+{
+    CHECK(db->job > 0 && db->job == job->id && "a job must be taken first");
+    database_begin(db->file);
+    database_use(db->file, JOURNAL_DB_GIVE_BACK);
+    database_put(db->file, db->job);
+    database_put(db->file, db->token);
+    database_put(db->file, job->updated_s);
+    journal_db_put_owner(db, &job->owner);
+    database_put(db->file, job->state == JOURNAL_RUNNING ? JOURNAL_PARKED : job->state);
+    database_run(db->file);
+    journal_db_expect_ours(db);
+    db->job = db->token = 0;
     return database_finish(db->file);
 }
 
@@ -401,6 +440,7 @@ static void journal_db_put_object(struct journal_db *db, const struct journal_ob
     database_put_text(db->file, object->etag);
     database_put_text(db->file, object->upload_id);
     database_put_text(db->file, object->temp);
+    database_put(db->file, object->until_s);
     database_run(db->file);
 }
 
@@ -468,8 +508,7 @@ static void journal_db_renew(struct journal_db *db)
     database_put(db->file, now_s);
     database_put(db->file, now_s + JOURNAL_DB_LEASE_S);
     database_run(db->file);
-    if (!database_err(db->file) && database_changed(db->file) == 0)
-        database_fail(db->file, ERR_JOB_TAKEN, "%s", err_sentence(ERR_JOB_TAKEN));
+    journal_db_expect_ours(db);
 }
 
 static void journal_db_put_end(struct journal_db *db, const struct journal_end *end)
@@ -481,6 +520,7 @@ static void journal_db_put_end(struct journal_db *db, const struct journal_end *
     database_put(db->file, (int64_t)end->failed);
     database_put(db->file, (int64_t)end->left);
     database_run(db->file);
+    journal_db_bound(db, db->job, journal_db_now_s());
     if (end->state == JOURNAL_DONE) journal_db_do(db, JOURNAL_DB_CLEAR_MARKS, db->job);
 }
 
@@ -527,6 +567,7 @@ enum err journal_db_next_object(struct journal_db *db, int64_t job, struct journ
     database_get_text(file, object->etag, sizeof object->etag);
     database_get_text(file, object->upload_id, sizeof object->upload_id);
     database_get_text(file, object->temp, sizeof object->temp);
+    object->until_s = database_get(file, INT64_MIN, INT64_MAX);
     database_leave(file);
     return database_err(file);
 }

@@ -5,6 +5,11 @@
  * processes may have the file open; each job belongs to one of them (core/owner), and a write of
  * who lost its job is refused.
  *
+ * An upload without an id was begun when its job was last alive, at the latest. That moment is
+ * written into its row when the job ends, or is taken from who died, and never moves again:
+ *
+ *     until = when it ended; or min(updated + JOURNAL_DB_LEASE_S, when it was taken)
+ *
  * Size: 16 bytes an object that is done, and about 10 for each batch of them; about 100 for each
  * part, and 300 for each large object, under way; the marks of a job go when all of it is done. One
  * million small objects take 16 MB, and 64 MB of memory when the job is resumed.
@@ -16,7 +21,7 @@
 #include "core/err.h"
 #include "s3/journal_record.h"
 
-#define JOURNAL_DB_VERSION   2
+#define JOURNAL_DB_VERSION   3
 #define JOURNAL_DB_WHY_BYTES 512u
 #define JOURNAL_DB_LEASE_S   60               /* three missed renewals */
 #define JOURNAL_DB_DONE_S    (30 * 24 * 3600) /* for a look at what was done lately */
@@ -59,6 +64,9 @@ MUST_USE enum err journal_db_claim(struct journal_db *db, const struct journal_j
 /* Takes this job, or with id 0 the newest unfinished one that nobody works on. Errors:
  * ERR_JOB_MISSING, ERR_JOB_RUNNING, ERR_JOB_DONE. */
 MUST_USE enum err journal_db_take(struct journal_db *db, int64_t id, struct journal_job *job);
+/* Who took it did nothing with it: it is again as `job`, which taking it told, says, its owner and
+ * times as well; but what was running counts as parked. Errors: ERR_JOB_TAKEN. */
+MUST_USE enum err journal_db_give_back(struct journal_db *db, const struct journal_job *job);
 /* By who claimed it, and nobody else. Errors: ERR_JOB_TAKEN (it is another's now, or gone). */
 MUST_USE enum err journal_db_write(struct journal_db *db, const struct journal_batch *batch);
 /* Forgets what it has done, so that it is done again. */

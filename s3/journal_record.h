@@ -69,6 +69,7 @@ struct journal_object {
     char etag[ETAG_BYTES_MAX + 1];           /* downloads: the object's */
     char upload_id[UPLOAD_ID_BYTES_MAX + 1]; /* uploads */
     char temp[PATH_BYTES_MAX];               /* downloads: relative to the target folder */
+    int64_t until_s; /* an upload without an id was begun by then; 0: its process may live */
 };
 
 struct journal_part {

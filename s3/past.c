@@ -14,8 +14,13 @@ void past_init(struct past *past)
 
 void past_fini(struct past *past)
 {
-    for (uint32_t i = 0; i < past->object_count; i++)
-        free(past->objects[i].parts);
+    for (uint32_t i = 0; i < past->object_count; i++) {
+        struct past_object *object = &past->objects[i];
+        while (object->known_count > 0)
+            free(object->known[--object->known_count]);
+        free(object->known);
+        free(object->parts);
+    }
     free(past->objects);
     free(past->marks);
     past_init(past);
@@ -151,23 +156,45 @@ static bool past_has_nameless(const struct past *past)
     return false;
 }
 
-static enum err past_dispute(struct past *past, struct journal_db *db, int64_t other)
+/* Rarely more than one or two. */
+static enum err past_know(struct past_object *object, const char *id)
+{
+    char **known = realloc(object->known, (object->known_count + 1) * sizeof *known);
+    if (!known) return ERR_NO_MEMORY;
+    object->known = known;
+    known[object->known_count] = strdup(id);
+    if (!known[object->known_count]) return ERR_NO_MEMORY;
+    object->known_count++;
+    return ERR_NONE;
+}
+
+static enum err past_compare(struct past *past, const struct journal_object *row, bool is_live)
+{
+    enum err err = ERR_NONE;
+    for (uint32_t i = 0; !err && i < past->object_count; i++) {
+        struct past_object *object = &past->objects[i];
+        if (!past_is_nameless(object) || strcmp(object->row.key, row->key) != 0) continue;
+        if (is_live) object->disputed = true;
+        if (row->upload_id[0]) err = past_know(object, row->upload_id);
+    }
+    return err;
+}
+
+static enum err past_compare_rows(struct past *past, struct journal_db *db, int64_t job,
+                                  bool is_live)
 {
     struct journal_object row = {.number = 0};
     bool found;
     for (;;) {
-        enum err err = journal_db_next_object(db, other, &row, &found);
+        enum err err = journal_db_next_object(db, job, &row, &found);
+        if (!err && found) err = past_compare(past, &row, is_live);
         if (err || !found) return err;
-        for (uint32_t i = 0; i < past->object_count; i++) {
-            struct past_object *object = &past->objects[i];
-            if (past_is_nameless(object) && strcmp(object->row.key, row.key) == 0)
-                object->disputed = true;
-        }
     }
 }
 
-/* By the bucket's name alone: an endpoint may have several. */
-static enum err past_find_disputes(struct past *past, struct journal_db *db, int64_t job)
+/* With what all jobs of the bucket have under way, this one too. By its name alone: an endpoint may
+ * have several. */
+static enum err past_compare_jobs(struct past *past, struct journal_db *db, int64_t job)
 {
     struct journal_job own = {.id = job - 1}, other = {.id = 0};
     bool found = true;
@@ -177,8 +204,9 @@ static enum err past_find_disputes(struct past *past, struct journal_db *db, int
     while (is_there && !err) {
         err = journal_db_next_job(db, &other, &found);
         if (err || !found) break;
-        if (other.id == job || strcmp(other.bucket, own.bucket) != 0) continue;
-        if (!journal_db_is_free(&other)) err = past_dispute(past, db, other.id);
+        if (strcmp(other.bucket, own.bucket) != 0) continue;
+        bool is_live = other.id != job && !journal_db_is_free(&other);
+        err = past_compare_rows(past, db, other.id, is_live);
     }
     return err;
 }
@@ -187,7 +215,7 @@ enum err past_load(struct past *past, struct journal_db *db, int64_t job)
 {
     past_init(past);
     enum err err = past_load_objects(past, db, job);
-    if (!err) err = past_find_disputes(past, db, job);
+    if (!err) err = past_compare_jobs(past, db, job);
     if (!err) err = past_load_marks(past, db, job);
     if (err) past_fini(past);
     return err;

@@ -20,12 +20,14 @@ struct past_object {
     struct journal_object row;
     struct journal_part *parts; /* by rising number */
     uint32_t part_count;
-    bool taken;    /* a transfer goes on from it, or it was swept away */
-    bool disputed; /* its upload has no id, and a live job has one of the key under way as well */
-    /* a twin only (s3/sweep): the upload that stays, until when the other was created, and how many
-     * there may be of it */
+    bool taken; /* a transfer goes on from it, or it was swept away */
+    /* its upload has no id: a live job has one of the key under way as well; the ids of others of
+     * the key, in any job, this one too: they are not the one that got lost */
+    bool disputed;
+    char **known;
+    uint32_t known_count;
+    /* a twin only (s3/sweep): the upload that stays, and how many there may be of the other */
     const char *spared;
-    int64_t until_s;
     uint32_t twins_max;
 };
 
@@ -34,8 +36,7 @@ struct past {
     uint32_t object_count;
     uint32_t numbers_used; /* the highest object number */
     uint64_t mark_count;
-    int64_t until_s; /* the earlier runs were dead at the latest by then, since 1970 */
-    bool trusted;    /* what they have written lasts */
+    bool trusted; /* what the earlier runs have written lasts */
     /* private */
     struct journal_mark *marks; /* an open hash table: all zeros is a free place */
     uint64_t mark_places;       /* a power of two, or 0 */
@@ -43,6 +44,7 @@ struct past {
 };
 
 void past_init(struct past *past); /* nothing was before */
+/* Of a job that was taken. */
 /* Errors: those of journal_db, ERR_NO_MEMORY. */
 MUST_USE enum err past_load(struct past *past, struct journal_db *db, int64_t job);
 void past_fini(struct past *past);

@@ -232,8 +232,7 @@ static void run_open_sweep(struct run *run, struct station *home)
                                 .log = &run->conf.log,
                                 .bucket = run->plan.bucket,
                                 .folder_fd = run->folder_fd,
-                                .resolve = run->resolve,
-                                .until_s = run->past.until_s};
+                                .resolve = run->resolve};
     sweep_init(&run->sweep, home->core, &place);
     home->sweep = &run->sweep;
 }
@@ -248,11 +247,9 @@ static enum err run_open_journal(struct run *run, const struct run_keep *keep, c
     if (err) snprintf(why, 512, "%s", journal_db_why(keep->db));
     if (!err) err = journal_open(&run->journal, keep->db, run->past.numbers_used, home->core);
     if (err) return err;
-    run->past.until_s = keep->until_s;
     run->past.trusted = keep->trust_marks;
     home->journal = run->journal;
     home->past = &run->past;
-    run->sweep.place.until_s = keep->until_s;
     return ERR_NONE;
 }
 

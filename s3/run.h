@@ -28,7 +28,6 @@ struct run_keep { /* a job that was claimed in a journal */
     uint64_t tag;     /* of its temporary files */
     bool is_new;      /* it has no past */
     bool trust_marks; /* what it has done lasts; else it is done again */
-    int64_t until_s;  /* its earlier runs were dead at the latest by then, since 1970 */
 };
 
 struct run_numbers {

@@ -78,6 +78,14 @@ static uint64_t sweep_hash(const char *name)
     return hash;
 }
 
+/* The journal has it: it is not the one that got lost. */
+static bool sweep_is_known(const struct past_object *object, const char *id)
+{
+    for (uint32_t i = 0; i < object->known_count; i++)
+        if (strcmp(object->known[i], id) == 0) return true;
+    return false;
+}
+
 static enum err sweep_on_name(struct xml_names *names, const struct xml_name *name)
 {
     struct sweep *sweep = container_of(names, struct sweep, listed);
@@ -87,6 +95,7 @@ static enum err sweep_on_name(struct xml_names *names, const struct xml_name *na
     struct sweep_upload *upload = &sweep->uploads[sweep->id_count];
     if (spared) upload = &sweep->spared;
     if (!same || name->time_s == INT64_MIN) return ERR_NONE;
+    if (sweep_is_known(object, name->upload_id)) return ERR_NONE;
     if (!spared && sweep->id_count++ == SWEEP_IDS_MAX) {
         sweep->id_count = SWEEP_IDS_MAX;
         return ERR_NONE;
@@ -153,7 +162,7 @@ void sweep_twins(struct past_object *object, const struct sweep_doubt *doubt)
     memset(object, 0, sizeof *object);
     snprintf(object->row.key, sizeof object->row.key, "%s", doubt->key);
     object->row.created_s = doubt->asked_s;
-    object->until_s = doubt->answered_s;
+    object->row.until_s = doubt->answered_s;
     object->spared = doubt->spared;
     object->twins_max = doubt->lost;
 }
@@ -212,11 +221,10 @@ static int64_t sweep_find_span(struct sweep *sweep)
     const struct past_object *object = sweep->object;
     int64_t now_s = (int64_t)(clock_wall_ns() / NS_PER_S), server_s = sweep->request.reply.date_s;
     int64_t ahead_s = server_s == INT64_MIN ? 0 : server_s - now_s;
-    int64_t span_s = object->until_s - object->row.created_s + 1; /* of whole seconds */
-    int64_t until_s = object->spared ? object->until_s : sweep->place.until_s;
-    sweep->until_s = until_s + ahead_s + SWEEP_CLOCK_S;
+    sweep->until_s = object->row.until_s + ahead_s + SWEEP_CLOCK_S;
     if (!object->spared || sweep->spared.started_s == INT64_MIN)
         return object->row.created_s + ahead_s - SWEEP_CLOCK_S;
+    int64_t span_s = object->row.until_s - object->row.created_s + 1; /* of whole seconds */
     sweep->until_s = sweep->spared.started_s + span_s;
     return sweep->spared.started_s - span_s;
 }

@@ -10,9 +10,10 @@
  *
  * An upload whose CreateMultipartUpload was sent, but not answered before its process died, is
  * looked for among all uploads of its key: those that were initiated between the word of it in the
- * journal and the end of that process, with the times moved to the server's clock. (A page of the
- * listing begins with those of the key itself, by the order of names.) What cannot be removed stays
- * in the journal, for the next sweep, and is named.
+ * journal and the end of that process (row.until_s), with the times moved to the server's clock,
+ * and that are in no row of the journal, of whatever job. (A page of the listing begins with those
+ * of the key itself, by the order of names.) What cannot be removed stays in the journal, for the
+ * next sweep, and is named.
  *
  * So is the twin of an upload: where CreateMultipartUpload was sent more than once, and the answer
  * to one attempt got lost, the server may have two, of which one has an id that nobody knows.
@@ -55,7 +56,6 @@ struct sweep_place { /* where the objects are */
     const char *bucket;
     int folder_fd; /* of temporary files */
     uint64_t resolve;
-    int64_t until_s; /* the process that left uploads without an id was dead by then */
 };
 
 struct sweep {

@@ -40,8 +40,7 @@ static enum err clean_sweep(struct session *session, struct past *past,
                                 .log = &session->log,
                                 .bucket = job->bucket,
                                 .folder_fd = folder_fd,
-                                .resolve = folder_fd == AT_FDCWD ? 0 : RESOLVE_BENEATH,
-                                .until_s = job->updated_s + JOURNAL_DB_LEASE_S};
+                                .resolve = folder_fd == AT_FDCWD ? 0 : RESOLVE_BENEATH};
     struct past_object *object;
     struct sweep sweep;
     enum err first = ERR_NONE;
@@ -109,31 +108,30 @@ static void clean_named(struct journal_db *db, const struct journal_job *job,
     place_close(folder_fd);
 }
 
-/* Taken, so that nobody goes on with it meanwhile; what is done already nobody takes. */
-static enum err clean_take(struct journal_db *db, const struct journal_job *job)
+/* Taken, so that nobody goes on with it meanwhile; what is done already nobody takes. `taken`: as
+ * it stood then. */
+static enum err clean_take(struct journal_db *db, const struct journal_job *job,
+                           struct journal_job *taken)
 {
-    struct journal_job taken;
-    if (job->state == JOURNAL_DONE) return ERR_NONE;
-    return journal_db_take(db, job->id, &taken);
+    if (job->state != JOURNAL_DONE) return journal_db_take(db, job->id, taken);
+    *taken = *job;
+    return ERR_NONE;
 }
 
-static enum err clean_give_back(struct journal_db *db, const struct journal_job *job)
+static enum err clean_give_back(struct journal_db *db, const struct journal_job *taken)
 {
-    struct journal_end end = {job->state == JOURNAL_RUNNING ? JOURNAL_PARKED : job->state,
-                              job->done, job->failed, job->left};
-    struct journal_batch batch = {.end = &end};
-    if (job->state == JOURNAL_DONE) return ERR_NONE;
-    return journal_db_write(db, &batch);
+    return taken->state == JOURNAL_DONE ? ERR_NONE : journal_db_give_back(db, taken);
 }
 
 enum err clean_job(struct journal_db *db, const struct journal_job *job,
                    const struct settings *settings, struct clean_counts *counts,
                    char why[SETTINGS_WHY_BYTES])
 {
+    struct journal_job taken;
     struct past past;
     memset(counts, 0, sizeof *counts);
     why[0] = '\0';
-    enum err err = clean_take(db, job);
+    enum err err = clean_take(db, job, &taken);
     if (err) {
         snprintf(why, SETTINGS_WHY_BYTES, "%s", journal_db_why(db));
         return err;
@@ -143,15 +141,16 @@ enum err clean_job(struct journal_db *db, const struct journal_job *job,
     if (!err && past.object_count > 0) err = clean_remains(&past, job, settings, counts, why);
     if (!err) clean_named(db, job, counts);
     if (!err) err = journal_db_remove(db, job->id);
-    enum err given = err ? clean_give_back(db, job) : ERR_NONE;
-    (void)given; /* an error: its lease runs out */
     if (err && !why[0]) snprintf(why, SETTINGS_WHY_BYTES, "%s", journal_db_why(db));
+    enum err given = err ? clean_give_back(db, &taken) : ERR_NONE;
+    (void)given; /* an error: its lease runs out */
     past_fini(&past);
     return err;
 }
 
 enum err clean_forget(struct journal_db *db, const struct journal_job *job)
 {
-    enum err err = clean_take(db, job);
+    struct journal_job taken;
+    enum err err = clean_take(db, job, &taken);
     return err ? err : journal_db_remove(db, job->id);
 }

@@ -126,7 +126,6 @@ static void job_fill_keep(struct job *job, bool is_new)
     job->keep.job = row->id;
     job->keep.tag = row->tag;
     job->keep.is_new = is_new;
-    job->keep.until_s = row->updated_s + JOURNAL_DB_LEASE_S;
     job->keep.trust_marks = row->direction == JOURNAL_UPLOAD || row->fsync == CONF_FSYNC_ALL ||
                             owner_is_of_this_boot(&row->owner);
 }

@@ -1,8 +1,10 @@
 """argosy jobs: what the journal knows, and its removal with all that was left."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 
 from cases_resume import Slow, stop_behind
 from content import make_file
@@ -104,6 +106,57 @@ def cleaned_beside_another(t):
     require([upload["UploadId"] for upload in t.uploads()] == lost, f"{t.uploads()}")
     result = t.argosy("jobs", "clean", "1")
     require("1 upload aborted" in result.out and t.uploads() == [], f"{result} {t.uploads()}")
+
+
+@case("stowage")
+def cleaned_beside_one_that_stopped(t):
+    """The same copy was begun anew and stopped: it can go on, since the journal knows which upload
+    is its own, whatever was tried with the first meanwhile."""
+    large = make_file(t.path("large"), 60 * MIB)
+    slow = Slow(t, "cp", large, t.uri("k"))
+    stop_behind(slow, b"POST /")
+    other = Slow(t, "cp", large, t.uri("k"), "--no-resume")
+
+    def disputed():
+        if len(t.uploads()) < 2:
+            return False
+        result = t.argosy("jobs", "clean", "1", code=1)
+        require("job 1 stays" in result.err, f"{result}")
+        return True
+
+    other.stop(signal.SIGINT, "up", 20 * MIB, disputed)
+    result = t.argosy("jobs", "clean", "1")
+    require("1 upload aborted" in result.out and len(t.uploads()) == 1, f"{result} {t.uploads()}")
+    result = t.argosy("resume", "2", "--endpoint-url", other.proxy.url)
+    require("begun anew" not in result.err and t.uploads() == [], f"{result} {t.uploads()}")
+    with open(large, "rb") as file:
+        require(t.get("k") == file.read(), "the object is not the file")
+
+
+@case("stowage")
+def cleaned_late(t):
+    """A clean that fails, days after, does not make the job younger, nor widens its time."""
+    slow = Slow(t, "cp", make_file(t.path("large"), 60 * MIB), t.uri("k"), "--deadline", "1s")
+    stop_behind(slow, b"POST /")
+    age = 40 * 24 * 3600
+    path = t.path("home/.local/state/argosy/journal.db")
+    with contextlib.closing(sqlite3.connect(path)) as journal, journal:
+        journal.execute("UPDATE job SET created=created - ?, updated=updated - ?", (age, age))
+        journal.execute("UPDATE object SET created=created - ?", (age,))
+    was = jobs(t)[1]
+
+    def fails():
+        result = t.argosy("jobs", "clean", code=1)
+        require("job 1 stays" in result.err, f"{result}")
+
+    slow.proxy.pause(0, fails)
+    now = jobs(t)[1]
+    require(now["updated"] == was["updated"] and now["pid"] == was["pid"], f"{was}, then {now}")
+    t.s3.create_multipart_upload(Bucket=t.bucket, Key="k")
+    result = t.argosy("jobs", "clean")
+    require("job 1 (stopped): gone" in result.out and len(t.uploads()) == 2, f"{result}")
+    for upload in t.uploads():
+        t.s3.abort_multipart_upload(Bucket=t.bucket, Key="k", UploadId=upload["UploadId"])
 
 
 @case("stowage")

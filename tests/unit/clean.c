@@ -91,6 +91,7 @@ void sweep_start(struct sweep *sweep, struct past_object *object, struct op *op)
 {
     bool stays = stubborn && strcmp(object->row.key, stubborn) == 0;
     object->taken = true;
+    if (!object->row.upload_id[0] && !object->row.temp[0]) assert_true(object->row.until_s > 0);
     op->err = stays ? ERR_DENIED : ERR_NONE;
     swept++;
     if (stays) return;
@@ -169,6 +170,16 @@ static void make_job(enum journal_direction direction, const char *target)
     job = made;
 }
 
+static void execute(const char *text)
+{
+    char path[128];
+    sqlite3 *handle;
+    snprintf(path, sizeof path, "%s/journal.db", folder);
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, text, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+}
+
 static enum err clean(void)
 {
     assert_true(read_job(job.id));
@@ -186,12 +197,17 @@ static void expect_gone(void)
 static void expect_stays(enum err err, const char *words)
 {
     enum journal_state state = job.state;
+    execute("UPDATE job SET updated=updated - 40 * 24 * 3600, boot='another', pid=7");
+    assert_true(read_job(job.id));
+    int64_t updated_s = job.updated_s;
     assert_int_equal(clean(), err);
     assert_non_null(strstr(why, words));
     assert_true(read_job(job.id));
     assert_true(journal_db_is_free(&job));
     assert_int_equal(job.state, state);
     assert_true(job.done == 7 && job.failed == 2 && job.left == 1);
+    assert_true(job.updated_s == updated_s && job.owner.pid == 7);
+    assert_string_equal(job.owner.boot, "another");
 }
 
 /* --- uploads --- */
@@ -337,20 +353,13 @@ static void test_download_done(void **state)
 /* Another job of the same tag works: the files may be its own. */
 static void test_download_shared(void **state)
 {
-    char path[128];
-    sqlite3 *handle;
     (void)state;
     make_download("out");
     struct journal_job first = job;
     make_file(SWEEP_TEMP_MARK, first.tag);
     end_job(JOURNAL_PARKED);
     make_download("other"); /* it is not ended */
-    snprintf(path, sizeof path, "%s/journal.db", folder);
-    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(handle, "UPDATE job SET tag=(SELECT tag FROM job WHERE id=1)",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
-    sqlite3_close(handle);
+    execute("UPDATE job SET tag=(SELECT tag FROM job WHERE id=1)");
     job = first;
     assert_int_equal(job.id, 1);
     expect_gone();

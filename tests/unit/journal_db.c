@@ -264,6 +264,7 @@ static struct journal_object an_object(uint32_t number)
     struct journal_object object;
     memset(&object, 0, sizeof object);
     object.number = number;
+    object.until_s = 1000 + number;
     object.state = JOURNAL_MOVING;
     object.sum = CHECKSUM_SHA256;
     object.bytes = 1ull << 40;
@@ -354,6 +355,7 @@ static void test_objects_and_parts(void **state)
         assert_string_equal(object.etag, expected.etag);
         assert_string_equal(object.upload_id, expected.upload_id);
         assert_string_equal(object.temp, "");
+        assert_int_equal(object.until_s, expected.until_s);
         assert_int_equal(count_parts(db, job, i), 20 / i);
     }
     assert_int_equal(journal_db_next_object(db, job, &object, &found), ERR_NONE);
@@ -369,6 +371,125 @@ static void test_objects_and_parts(void **state)
     assert_int_equal(journal_db_next_object(db, job, &object, &found), ERR_NONE);
     assert_true(found && object.number == 2 && object.state == JOURNAL_ORPHAN);
     journal_db_close(db);
+}
+
+/* --- until when an upload without an id was begun --- */
+
+static void put_upload(struct journal_db *db, uint32_t number, const char *id, const char *temp)
+{
+    static struct area area;
+    struct journal_object object = an_object(number);
+    object.until_s = 0;
+    snprintf(object.upload_id, sizeof object.upload_id, "%s", id);
+    snprintf(object.temp, sizeof object.temp, "%s", temp);
+    add(&area, JOURNAL_RECORD_OBJECT, number, &object, sizeof object);
+    write_area(db, &area);
+}
+
+static int64_t until_of(struct journal_db *db, int64_t job, uint32_t number)
+{
+    struct journal_object object = {.number = number - 1};
+    bool found;
+    assert_int_equal(journal_db_next_object(db, job, &object, &found), ERR_NONE);
+    assert_true(found && object.number == number);
+    return object.until_s;
+}
+
+static void kill_owner(int64_t updated_s)
+{
+    char text[128];
+    snprintf(text, sizeof text, "UPDATE job SET boot='another', pid=7, lease=0, updated=%lld",
+             (long long)updated_s);
+    execute(text);
+}
+
+/* When who wrote it was last alive; and whoever takes the job afterwards, that does not move. */
+static void test_span_does_not_move(void **state)
+{
+    static struct journal_job job;
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t id = claim(db, &asked, true);
+    put_upload(db, 1, "", "");
+    put_upload(db, 2, "known", "");
+    put_upload(db, 3, "", "temporary");
+    kill_owner(1000);
+    assert_int_equal(until_of(db, id, 1), 0);
+    assert_int_equal(journal_db_take(db, id, &job), ERR_NONE);
+    assert_int_equal(until_of(db, id, 1), 1000 + JOURNAL_DB_LEASE_S);
+    assert_true(until_of(db, id, 2) == 0 && until_of(db, id, 3) == 0);
+    put_upload(db, 4, "", ""); /* a run that goes on with it, and is killed as well */
+    kill_owner(2000);
+    assert_int_equal(claim(db, &asked, false), id);
+    assert_int_equal(until_of(db, id, 1), 1000 + JOURNAL_DB_LEASE_S);
+    assert_int_equal(until_of(db, id, 4), 2000 + JOURNAL_DB_LEASE_S);
+    journal_db_close(db);
+}
+
+/* Whoever took it had seen that its process is dead: not the lease's end, which is still to come.
+ * */
+static void test_span_ends_when_taken(void **state)
+{
+    static struct journal_job job;
+    (void)state;
+    struct journal_db *db = open_it();
+    int64_t id = claim(db, &asked, true), now_s = (int64_t)time(NULL);
+    put_upload(db, 1, "", "");
+    kill_owner(now_s - 1);
+    assert_int_equal(journal_db_take(db, id, &job), ERR_NONE);
+    assert_in_range(until_of(db, id, 1), now_s - 1, (int64_t)time(NULL) + 1);
+    journal_db_close(db);
+}
+
+/* Who ends in order knows it best. */
+static void test_span_ends_with_the_job(void **state)
+{
+    static const enum journal_state states[] = {JOURNAL_PARKED, JOURNAL_FAILED, JOURNAL_DONE};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(states); i++) {
+        static struct journal_job job;
+        struct journal_db *db = open_it();
+        bool is_new;
+        assert_int_equal(journal_db_claim(db, &asked, false, &job, &is_new), ERR_NONE);
+        put_upload(db, 1, "", "");
+        int64_t now_s = (int64_t)time(NULL);
+        end_job(db, states[i]);
+        assert_in_range(until_of(db, job.id, 1), now_s - 1, (int64_t)time(NULL) + 1);
+        journal_db_close(db);
+    }
+}
+
+/* As it was: when it was active, and on which boot of which machine: that says what can be trusted.
+ * Nobody else's: who took it meanwhile keeps it. */
+static void test_given_back(void **state)
+{
+    static struct journal_job taken, job;
+    bool found;
+    (void)state;
+    struct journal_db *db = open_it(), *other = open_it();
+    int64_t id = claim(db, &asked, true);
+    kill_owner(1000);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(journal_db_take(db, id, &taken), ERR_NONE);
+        assert_int_equal(taken.updated_s, 1000);
+        assert_int_equal(journal_db_take(other, id, &job), ERR_JOB_RUNNING);
+        assert_int_equal(journal_db_give_back(db, &taken), ERR_NONE);
+        job.id = id - 1;
+        assert_int_equal(journal_db_next_job(db, &job, &found), ERR_NONE);
+        assert_true(found && job.updated_s == 1000 && job.state == JOURNAL_PARKED);
+        assert_true(journal_db_is_free(&job) && job.owner.pid == 7);
+        assert_string_equal(job.owner.boot, "another");
+        assert_false(owner_is_of_this_boot(&job.owner));
+    }
+    assert_int_equal(journal_db_take(db, id, &taken), ERR_NONE);
+    kill_owner(1000);
+    assert_int_equal(journal_db_take(other, id, &job), ERR_NONE);
+    assert_int_equal(journal_db_give_back(db, &taken), ERR_JOB_TAKEN);
+    job.id = id - 1;
+    assert_int_equal(journal_db_next_job(db, &job, &found), ERR_NONE);
+    assert_true(found && job.state == JOURNAL_RUNNING && job.owner.pid == (uint32_t)getpid());
+    journal_db_close(db);
+    journal_db_close(other);
 }
 
 static void test_old_ones_are_forgotten(void **state)
@@ -569,6 +690,10 @@ static void write_old_jobs(void)
                  old_jobs[i].options);
         execute(text);
     }
+    /* Uploads of the first: one without an id, and one with. */
+    execute("INSERT INTO object VALUES(1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 'k', '', '', ''),"
+            " (1, 2, 2, 0, 1, 1, 1, 0, 0, 0, 'l', '', 'id', ''),"
+            " (99, 1, 1, 0, 1, 1, 1, 0, 0, 0, 'nobody''s', '', '', '')");
 }
 
 /* What is in it stays; what has a column now is read out of the text once; the same command still
@@ -591,6 +716,8 @@ static void test_version_1_is_brought_up(void **state)
             assert_int_equal(job.fsync, old_jobs[i].fsync);
             assert_int_equal(job.spread, old_jobs[i].spread);
         }
+        assert_int_equal(until_of(db, 1, 1), 2); /* it has ended then */
+        assert_int_equal(until_of(db, 1, 2), 0);
         journal_db_close(db);
     }
     struct journal_db *db = open_it();
@@ -633,6 +760,10 @@ int main(void)
         TEST(test_running_elsewhere),
         TEST(test_taken_over),
         TEST(test_objects_and_parts),
+        TEST(test_span_does_not_move),
+        TEST(test_span_ends_when_taken),
+        TEST(test_span_ends_with_the_job),
+        TEST(test_given_back),
         TEST(test_old_ones_are_forgotten),
         TEST(test_done_clears_marks),
         TEST(test_rows_are_not_trusted),

@@ -155,6 +155,58 @@ static bool is_disputed(struct past *past, const char *key)
     return object->disputed;
 }
 
+/* The ids of others, one behind the other. */
+static void expect_known(struct past *past, const char *key, const char *ids)
+{
+    const struct past_object *object = past_find(past, key);
+    char text[128] = "";
+    assert_non_null(object);
+    for (uint32_t i = 0; i < object->known_count; i++) {
+        strcat(text, object->known[i]);
+        strcat(text, " ");
+    }
+    assert_string_equal(text, ids);
+}
+
+/* Two of which nobody works, or one twice: an upload whose id a row has is not the lost one of the
+ * other. Two that both have lost theirs do not stand in each other's way. */
+static void test_known(void **state)
+{
+    char folder[] = "/tmp/argosy-past-XXXXXX", command[64], path[128];
+    struct journal_end end = {.state = JOURNAL_PARKED};
+    struct journal_batch ending = {.end = &end};
+    struct past past;
+    int64_t job, parked, elsewhere;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/journal.db", folder);
+    struct journal_db *db = claim(path, "bkt", &job);
+    struct journal_db *dbs[] = {claim(path, "bkt", &parked), claim(path, "another", &elsewhere)};
+    put_row(db, "key", "");
+    put_row(db, "key", "own");
+    put_row(db, "lost", "");
+    put_row(db, "known", "id1");
+    put_row(dbs[0], "key", "id2");
+    put_row(dbs[0], "key", "id3");
+    put_row(dbs[0], "key2", "id4");
+    put_row(dbs[0], "lost", "");
+    put_row(dbs[0], "known", "id5");
+    put_row(dbs[1], "key", "id6");
+    for (size_t i = 0; i < ARRAY_COUNT(dbs); i++) {
+        assert_int_equal(journal_db_write(dbs[i], &ending), ERR_NONE);
+        journal_db_close(dbs[i]);
+    }
+    assert_int_equal(past_load(&past, db, job), ERR_NONE);
+    expect_known(&past, "key", "own id2 id3 ");
+    expect_known(&past, "lost", "");
+    expect_known(&past, "known", "");
+    assert_false(is_disputed(&past, "key") || is_disputed(&past, "lost"));
+    past_fini(&past);
+    journal_db_close(db);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 /* An upload whose id got lost, of a key that a job has which runs: nobody can tell them apart. */
 static void test_disputed(void **state)
 {
@@ -183,6 +235,8 @@ static void test_disputed(void **state)
     assert_true(is_disputed(&past, "shared"));
     assert_false(is_disputed(&past, "alone") || is_disputed(&past, "known"));
     assert_false(is_disputed(&past, "ended") || is_disputed(&past, "elsewhere"));
+    expect_known(&past, "ended", "id4 ");
+    expect_known(&past, "elsewhere", "");
     past_fini(&past);
     for (size_t i = 0; i < ARRAY_COUNT(dbs); i++)
         journal_db_close(dbs[i]);
@@ -196,7 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_marks_of_files), cmocka_unit_test(test_marks_of_objects),
         cmocka_unit_test(test_nothing_was),    cmocka_unit_test(test_loaded),
-        cmocka_unit_test(test_disputed),
+        cmocka_unit_test(test_disputed),       cmocka_unit_test(test_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,13 +33,13 @@ static void open_world(struct world *w, const struct peer_step *steps)
                                 .log = &w->wire.conf.log,
                                 .bucket = "bkt",
                                 .folder_fd = w->folder_fd,
-                                .resolve = RESOLVE_BENEATH,
-                                .until_s = 2000};
+                                .resolve = RESOLVE_BENEATH};
     sweep_init(&w->sweep, &w->wire.core, &place);
     for (int i = 0; i < OBJECTS_MAX; i++) {
         op_init(&w->ops[i], wire_on_done);
         snprintf(w->objects[i].row.key, sizeof w->objects[i].row.key, "key");
         w->objects[i].row.created_s = 1000;
+        w->objects[i].row.until_s = 2000;
     }
 }
 
@@ -194,6 +194,39 @@ static void test_upload_without_id(void **state)
     assert_null(strstr(w.wire.peer.heads, "DELETE /bkt/key?uploadId=at1500 "));
     assert_null(strstr(w.wire.peer.heads, "at900"));
     assert_null(strstr(w.wire.peer.heads, "at2100"));
+}
+
+/* Of the time in which ours was created are those, too, of which the journal knows whose they are.
+ * */
+static void test_known_to_the_journal(void **state)
+{
+    static char first[4096], second[4096];
+    static const struct listed listed[] = {
+        {"key", 1500, NULL}, {"key", 1600, NULL}, {"key", 1700, NULL}, {NULL, 0, NULL}};
+    static const struct listed left[] = {{"key", 1500, NULL}, {"key", 1700, NULL}, {NULL, 0, NULL}};
+    struct peer_step steps[] = {ACCEPT,
+                                HEAD,
+                                {PEER_SEND, page_of(first, sizeof first, listed), 0},
+                                HEAD,
+                                {PEER_SEND, NO_PARTS, 0},
+                                HEAD,
+                                {PEER_SEND, GONE, 0},
+                                HEAD,
+                                {PEER_SEND, page_of(second, sizeof second, left), 0},
+                                END};
+    char one[] = "at1500", other[] = "at1700", *known[] = {one, other};
+    struct world w;
+    (void)state;
+    open_world(&w, steps);
+    w.objects[0].known = known;
+    w.objects[0].known_count = ARRAY_COUNT(known);
+    sweep_start(&w.sweep, &w.objects[0], &w.ops[0]);
+    assert_int_equal(wire_wait(&w.wire, &w.ops[0]), ERR_NONE);
+    assert_int_equal(w.sweep.aborted, 1);
+    close_world(&w);
+    assert_non_null(strstr(w.wire.peer.heads, "DELETE /bkt/key?uploadId=at1600 "));
+    assert_null(strstr(w.wire.peer.heads, "at1500"));
+    assert_null(strstr(w.wire.peer.heads, "at1700"));
 }
 
 /* A job that lives has the key under way as well: the server is not even asked. */
@@ -353,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_known_uploads),
         cmocka_unit_test(test_one_behind_the_other),
         cmocka_unit_test(test_upload_without_id),
+        cmocka_unit_test(test_known_to_the_journal),
         cmocka_unit_test(test_disputed),
         cmocka_unit_test(test_twins),
         cmocka_unit_test(test_too_many_twins),
