@@ -54,8 +54,7 @@ enum err place_look(struct place *place, const char *path, int *raw)
     return ERR_NONE;
 }
 
-/* The folder that has the name `path`. A file system whose folders cannot be synced answers EINVAL.
- */
+/* The folder that has the name `path`. EINVAL: this file system's folders cannot be synced. */
 static enum err place_sync_above(const char *path, int *raw)
 {
     struct place above;

@@ -197,11 +197,13 @@ static void listing_on_page(struct op *op)
     core_finish(listing->core, owner, err);
 }
 
-/* A page that is asked for once more must not leave its first half. */
+/* A page that is asked for once more must leave nothing of its first half. */
 static void listing_on_begin(struct xml *xml)
 {
     struct xml_list *list = container_of(xml, struct xml_list, xml);
-    listing_forget(container_of(list, struct listing, xml));
+    struct listing *listing = container_of(list, struct listing, xml);
+    listing->astray = false;
+    listing_forget(listing);
 }
 
 static enum err listing_on_entry(struct xml_list *xml, const struct xml_entry *entry)

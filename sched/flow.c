@@ -41,8 +41,7 @@ static void flow_learn_times(struct flow *flow, uint64_t now_ns, const struct sa
     flow->has_seen = true;
 }
 
-/* NULL: there is no model now. While "auto" searches, the model sees only what that has in flight.
- * */
+/* NULL: there is no model now. While "auto" searches, it sees only what that has in flight. */
 static const struct bbr *flow_model(const struct flow *flow)
 {
     if (flow->kind == FLOW_BBR) return &flow->u.bbr;
@@ -50,8 +49,7 @@ static const struct bbr *flow_model(const struct flow *flow)
     return models ? &flow->u.tune.bbr : NULL;
 }
 
-/* Whole objects wait more than they move, and count for less in the window: then all of it waits.
- * */
+/* Whole objects wait more than they move, and count less in the window: then all of it waits. */
 static void flow_find_knee(struct flow *flow, uint64_t answer_ns)
 {
     const struct bbr *bbr = flow_model(flow);

@@ -26,6 +26,7 @@ static uint16_t prefixes_add(struct prefixes *prefixes, struct bytes name, uint6
 
     prefix_init(&entry->prefix, now_ns);
     entry->hash = hash;
+    entry->told_weight = entry->prefix.weight;
     snprintf(entry->name, sizeof entry->name, "%.*s", (int)name.count, (const char *)name.data);
     return (uint16_t)prefixes->count++;
 }
@@ -142,18 +143,30 @@ static bool prefixes_is_believed(const struct prefixes_entry *entry)
     return entry->answers >= PREFIXES_SERVICE_MIN && entry->service_ns > 0;
 }
 
-/* What has changed since `before`. */
-static void prefixes_tell(struct prefixes *prefixes, const struct prefixes_news *before)
+/* How much has changed since `before`. */
+static uint32_t prefixes_lines(const struct prefixes *prefixes, const struct prefixes_news *before)
+{
+    const struct prefix *prefix = &prefixes->entries[before->index].prefix;
+
+    return (prefix->rate_per_s != before->rate_before_per_s) +
+           (prefix->window != before->window_before) + (prefix->weight != before->weight_before);
+}
+
+/* What has changed since `before`, once all of the round has moved. False: there is no room. */
+static bool prefixes_tell(struct prefixes *prefixes, const struct prefixes_news *before)
 {
     struct prefixes_entry *entry = &prefixes->entries[before->index];
+    const struct prefix *prefix = &entry->prefix;
+    uint32_t lines = prefixes_lines(prefixes, before);
 
-    if (entry->prefix.rate_per_s != before->rate_before_per_s)
-        entry->told_per_s = entry->prefix.rate_per_s;
-    if (entry->prefix.window != before->window_before) entry->told_window = entry->prefix.window;
-    if (prefixes->news_count < PREFIXES_NEWS_MAX)
-        prefixes->news[prefixes->news_count++] = *before;
-    else
-        prefixes->news_lost++;
+    if (lines == 0) return true;
+    if (lines > PREFIXES_NEWS_MAX - prefixes->news_lines) return false;
+    if (prefix->rate_per_s != before->rate_before_per_s) entry->told_per_s = prefix->rate_per_s;
+    if (prefix->window != before->window_before) entry->told_window = prefix->window;
+    if (prefix->weight != before->weight_before) entry->told_weight = prefix->weight;
+    prefixes->news[prefixes->news_count++] = *before;
+    prefixes->news_lines += lines;
+    return true;
 }
 
 static struct prefixes_news prefixes_as_is(const struct prefixes *prefixes, uint32_t index)
@@ -178,9 +191,7 @@ static void prefixes_weigh(struct prefixes *prefixes)
         double weight = sum_ns / count / entry->service_ns;
         weight = fmin(fmax(weight, PREFIXES_WEIGHT_MIN), PREFIXES_WEIGHT_MAX);
         if (fabs(weight / entry->prefix.weight - 1) <= PREFIXES_HYSTERESIS) continue;
-        struct prefixes_news before = prefixes_as_is(prefixes, i);
         entry->prefix.weight = weight;
-        prefixes_tell(prefixes, &before);
     }
 }
 
@@ -217,17 +228,30 @@ static bool prefixes_are_brisk(const struct prefixes *prefixes)
     return least_ns > 0 && taken_ns < PREFIXES_BRISK * least_ns;
 }
 
-/* Of a limit that nobody cut since. */
-static void prefixes_tell_growth(struct prefixes *prefixes, uint32_t index)
+/* Is it so far from what was told of it, in either direction? */
+static bool prefixes_is_off(double told, double is, double share)
 {
-    const struct prefixes_entry *entry = &prefixes->entries[index];
-    struct prefixes_news before = prefixes_as_is(prefixes, index);
-    bool rate = before.rate_before_per_s > (1 + PREFIXES_TOLD) * entry->told_per_s;
-    bool window = before.window_before > (1 + PREFIXES_TOLD) * entry->told_window;
+    return is > (1 + share) * told || (1 + share) * is < told;
+}
 
-    if (rate) before.rate_before_per_s = entry->told_per_s;
-    if (window) before.window_before = entry->told_window;
-    if (rate || window) prefixes_tell(prefixes, &before);
+/* Growth, weights, and what found no room when it was cut. They can wait: who finds no room now is
+ * the first one in the next round, so that no index goes before the others for ever. */
+static void prefixes_tell_drift(struct prefixes *prefixes)
+{
+    for (uint32_t i = 0; i < prefixes->count; i++) {
+        uint32_t index = (prefixes->tell_from + i) % prefixes->count;
+        const struct prefixes_entry *entry = &prefixes->entries[index];
+        struct prefixes_news before = prefixes_as_is(prefixes, index);
+        if (prefixes_is_off(entry->told_per_s, before.rate_before_per_s, PREFIXES_TOLD))
+            before.rate_before_per_s = entry->told_per_s;
+        if (prefixes_is_off(entry->told_window, before.window_before, PREFIXES_TOLD))
+            before.window_before = entry->told_window;
+        if (prefixes_is_off(entry->told_weight, before.weight_before, PREFIXES_HYSTERESIS))
+            before.weight_before = entry->told_weight;
+        if (prefixes_tell(prefixes, &before)) continue;
+        prefixes->tell_from = index;
+        return;
+    }
 }
 
 static void prefixes_end_round(struct prefixes *prefixes, uint32_t index,
@@ -241,10 +265,8 @@ static void prefixes_end_round(struct prefixes *prefixes, uint32_t index,
     if (round->common) prefixes->common_refusals += round->refused;
     if (round->common && !round->brisk) prefixes->path_refusals += round->refused;
     if (prefixes->kind != PREFIXES_FAIR) return;
-    if (prefix_on_round(&entry->prefix, round))
-        prefixes_tell(prefixes, &before);
-    else
-        prefixes_tell_growth(prefixes, index);
+    if (!prefix_on_round(&entry->prefix, round)) return;
+    if (!prefixes_tell(prefixes, &before)) prefixes->news_lost += prefixes_lines(prefixes, &before);
 }
 
 static bool prefixes_is_limited(const struct prefixes_entry *entry)
@@ -318,17 +340,18 @@ bool prefixes_tick(struct prefixes *prefixes, uint64_t now_ns)
         return false;
     }
     prefixes->round_ns = now_ns;
-    prefixes->news_count = 0;
+    prefixes->news_count = prefixes->news_lines = 0;
     for (uint32_t i = 0; i < prefixes->count; i++)
         prefixes_read(prefixes, i);
     round.common = prefixes->kind != PREFIXES_FAIR || prefixes_are_refused(prefixes);
     round.brisk = round.common && prefixes_are_brisk(prefixes);
+    prefixes_weigh(prefixes);
     for (uint32_t i = 0; i < prefixes->count; i++) {
         prefixes_end_round(prefixes, i, &round);
         refused |= round.refused > 0;
     }
     if (refused && prefixes->kind == PREFIXES_FAIR) prefixes_keep(prefixes);
-    prefixes_weigh(prefixes);
+    prefixes_tell_drift(prefixes);
     prefixes->acquits =
         prefixes->kind == PREFIXES_FAIR && !round.common && prefixes_acquit(prefixes);
     if (round.common) prefixes->acquitting = 0;

@@ -31,8 +31,8 @@
 #define PREFIXES_WEIGHT_MIN  0.1   /* the slowest still moves */
 #define PREFIXES_WEIGHT_MAX  4.0
 #define PREFIXES_HYSTERESIS  0.2
-#define PREFIXES_SERVICE_MIN 8u /* answers before a time is believed */
-#define PREFIXES_NEWS_MAX    32u
+#define PREFIXES_SERVICE_MIN 8u   /* answers before a time is believed */
+#define PREFIXES_NEWS_MAX    32u  /* lines of a round: a reader's time, and a file's room */
 #define PREFIXES_TOLD        0.25 /* growth has a step each round: too many to be told */
 #define PREFIXES_BRISK       1.25 /* times the least mean; stowage's knee refuses at 1.5 */
 #define PREFIXES_BRISK_NS    (2 * PREFIX_ROUND_NS) /* slower answers tell of the load too late */
@@ -53,17 +53,19 @@ struct prefixes_entry {
     uint32_t queued;   /* tasks that wait for their turn */
     double service_ns; /* that the server takes for an answer, on average; 0: none came */
     /* private */
-    uint64_t hash, answered, refused, answer_ns;      /* the sums, when they were last read */
-    double service_least_ns, told_per_s, told_window; /* limits, as they were last in news[] */
+    uint64_t hash, answered, refused, answer_ns; /* the sums, when they were last read */
+    double service_least_ns;
+    double told_per_s, told_window, told_weight; /* as they were last in news[] */
     uint32_t answers; /* that it is the mean of, up to PREFIXES_SERVICE_MIN */
     uint32_t round_answered, round_refused;
     uint64_t round_answer_ns;
 };
 
-/* A limit that was set, cut or lifted, or has grown by PREFIXES_TOLD since it was told last; or a
- * weight that moved. What has not changed is as it is. */
+/* A limit that was set, cut or lifted; or it has grown by PREFIXES_TOLD, or a weight has moved by
+ * PREFIXES_HYSTERESIS, since it was told last. What has not changed is as it is. Each change is a
+ * line. The last two may come a few rounds late, when many have something to tell. */
 struct prefixes_news {
-    uint32_t index;
+    uint32_t index;                          /* one may be there twice, with different changes */
     double rate_before_per_s, window_before; /* 0: there was none */
     double weight_before;
 };
@@ -76,12 +78,13 @@ struct prefixes {
     uint64_t path_refusals;   /* … and not because they are counted: the path answers to these */
     struct prefixes_news news[PREFIXES_NEWS_MAX]; /* of the last tick */
     uint32_t news_count;
-    uint64_t news_lost; /* that found no room in news[], so far */
+    uint64_t news_lost; /* lines of limits set, cut or lifted that found no room, so far */
     bool open;          /* nothing is limited any more: what is left is to be returned, not run */
     bool apart; /* some may begin less than there are slots: then work of others is worth finding */
     bool acquits; /* in this tick: those refusals were some prefixes', not the server's */
     /* private */
-    uint16_t *places; /* an open hash table of indices */
+    uint32_t news_lines, tell_from; /* of news[]; whose drift is told first */
+    uint16_t *places;               /* an open hash table of indices */
     const struct prefixes_cell *cells[CORES_MAX];
     uint32_t core_count;
     uint64_t round_ns;   /* when it began */

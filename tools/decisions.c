@@ -14,8 +14,9 @@ enum err decisions_open(struct decisions *decisions, const char *path, const str
     *decisions = (struct decisions){.log = log, .began_ns = clock_now_ns()};
     if (!path) return ERR_NONE;
     decisions->file = fopen(path, "we");
-    if (decisions->file) return ERR_NONE;
-    return err_say(why, err_of_errno(errno), path, errno);
+    if (!decisions->file) return err_say(why, err_of_errno(errno), path, errno);
+    (void)setvbuf(decisions->file, NULL, _IOLBF, 0); /* whoever follows it sees whole lines, soon */
+    return ERR_NONE;
 }
 
 /* A limit that is not there is 0 in our structs, and null here. */

@@ -158,7 +158,9 @@ void state_say(const struct state *state, struct writer *w)
         writer_format(w, "job %" PRId64 " (pid %" PRIu32 ")", state->job, state->pid);
     else
         writer_format(w, "pid %" PRIu32, state->pid);
-    writer_format(w, " %s ", state->command);
+    writer_char(w, ' ');
+    writer_visible(w, bytes_of(state->command)); /* another process says all of it */
+    writer_char(w, ' ');
     writer_visible(w, bytes_of(state->source));
     if (state->target[0]) writer_char(w, ' ');
     writer_visible(w, bytes_of(state->target));
@@ -169,5 +171,6 @@ void state_say(const struct state *state, struct writer *w)
     writer_format(w, ", now %s", human_rate(state->rate_bytes_per_s, NS_PER_S, a));
     say_limit(state, w);
     if (numbers->failed > 0) writer_format(w, ", %s failed", human_count(numbers->failed, a));
-    if (state->time[0]) writer_format(w, "; time: %s", state->time);
+    if (state->time[0]) writer_text(w, "; time: ");
+    writer_visible(w, bytes_of(state->time));
 }

@@ -135,6 +135,26 @@ static void test_astray(void **state)
     }
 }
 
+/* The next try is broken before its first entry: that is what is told, not the name before. */
+static void test_astray_then_broken(void **state)
+{
+    (void)state;
+    char astray[2048], broken[2048];
+    const struct peer_step steps[] = {
+        ACCEPT,
+        HEAD,
+        reply(astray, sizeof astray, LIST OVER OBJECT("q") LIST_END, 0),
+        HEAD,
+        reply(broken, sizeof broken, "<ListBucketResult><<", 0),
+        END};
+    open_world(steps, BYTES("p/"), BYTES("/"));
+    assert_int_equal(next(), ERR_XML_GARBAGE);
+    assert_int_equal(listing_count(w.listing), 0);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "GET /bucket?"), 2);
+    assert_null(strstr(listing_why(w.listing), "prefix"));
+    close_world();
+}
+
 /* A server that does not know version 2 would give its first page for ever. */
 static void test_no_way_on(void **state)
 {
@@ -259,9 +279,13 @@ static void test_large_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pages),  cmocka_unit_test(test_no_way_on),
-        cmocka_unit_test(test_astray), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_cancel), cmocka_unit_test(test_large_pages),
+        cmocka_unit_test(test_pages),
+        cmocka_unit_test(test_no_way_on),
+        cmocka_unit_test(test_astray),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_large_pages),
+        cmocka_unit_test(test_astray_then_broken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -318,6 +318,129 @@ static void test_growth_is_news(void **state)
     close_prefixes();
 }
 
+/* What a reader of news[] knows, as steer writes it: a line for each number that has changed. */
+struct told {
+    double rate, window, weight;
+};
+
+/* How many lines of this round; each begins where the one before it ended, but for limits that have
+ * moved by less than PREFIXES_TOLD meanwhile. */
+static uint32_t read_news(struct told *told)
+{
+    uint32_t lines = 0;
+    for (uint32_t i = 0; i < prefixes.news_count; i++) {
+        const struct prefixes_news *news = &prefixes.news[i];
+        const struct prefix *prefix = &prefixes.entries[news->index].prefix;
+        struct told *it = &told[news->index];
+        uint32_t before = lines;
+        lines += prefix->rate_per_s != news->rate_before_per_s;
+        lines += prefix->window != news->window_before;
+        if (prefix->weight != news->weight_before) {
+            assert_true(news->weight_before == it->weight);
+            lines++;
+        }
+        assert_true(lines > before);
+        *it = (struct told){prefix->rate_per_s, prefix->window, prefix->weight};
+    }
+    assert_true(lines <= PREFIXES_NEWS_MAX);
+    return lines;
+}
+
+static void expect_told(const struct told *told, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        const struct prefix *prefix = &prefixes.entries[i].prefix;
+        assert_true(fabs(prefix->rate_per_s - told[i].rate) <= PREFIXES_TOLD * told[i].rate);
+        assert_true(prefix->window == told[i].window);
+        assert_true(fabs(prefix->weight / told[i].weight - 1) <= PREFIXES_HYSTERESIS + 1e-9);
+    }
+}
+
+static void find_many(struct told *told, uint32_t count)
+{
+    char name[32];
+    for (uint32_t i = 1; i < count; i++) {
+        snprintf(name, sizeof name, "a/%u/", i);
+        assert_int_equal(prefixes_find(&prefixes, bytes_of(name), now_ns), i);
+        told[i] = (struct told){0, 0, 1};
+    }
+}
+
+/* Of hundreds the first weights that are believed are too many for a round: they come one after the
+ * other, and none is missed. Those that differ by noise are none. */
+static void test_many_weights(void **state)
+{
+    enum { COUNT = 301 };
+    static struct told told[COUNT];
+    (void)state;
+    for (uint64_t spread = 0; spread < 2; spread++) {
+        uint32_t lines = 0, rounds = 0;
+        open_prefixes(PREFIXES_FAIR);
+        find_many(told, COUNT);
+        for (; rounds < 15; rounds++) {
+            for (uint32_t i = 1; i < COUNT; i++)
+                answer(i, 20, (spread ? 10 + 20 * (i % 4) : 39 + i % 4) * NS_PER_MS);
+            end_round();
+            lines += read_news(told);
+            assert_int_equal(prefixes.news_lost, 0);
+        }
+        assert_true(spread ? lines >= 200 : lines == 0);
+        expect_told(told, COUNT);
+        close_prefixes();
+    }
+}
+
+/* Sixty grow at once, of the lowest indices: a cut of the highest is told all the same, at once,
+ * and so is the growth of each in its turn. */
+static void test_growth_leaves_room(void **state)
+{
+    enum { GROUP = 10, LAST = 61, COUNT };
+    static struct told told[COUNT];
+    (void)state;
+    open_prefixes(PREFIXES_FAIR);
+    find_many(told, COUNT);
+    for (uint32_t round = 0; round < 17; round++) {
+        uint32_t group = round >= 3 && round < 9 ? 1 + (round - 3) * GROUP : COUNT;
+        for (uint32_t i = 1; i < COUNT; i++) {
+            answer(i, 20, NS_PER_MS);
+            if (i - group < GROUP) meter_add(&cells[0][i].refused, 2);
+            if (round >= 9 && round < 15) prefixes.entries[i].prefix.rate_per_s *= 1.3;
+        }
+        if (round == 9) meter_add(&cells[1][LAST].refused, 2);
+        end_round();
+        uint32_t lines = read_news(told);
+        assert_true(lines == PREFIXES_NEWS_MAX || round < 9 || round > 14);
+        if (round == 8) expect_told(told, LAST);
+        if (round == 9) assert_true(told[LAST].rate > 0 && told[LAST].window > 0);
+    }
+    expect_told(told, COUNT);
+    assert_int_equal(prefixes.news_lost, 0);
+    close_prefixes();
+}
+
+/* More are cut in a round than there is room for: what is missed is counted, and how it stands then
+ * is told in the next. */
+static void test_too_many_cuts(void **state)
+{
+    enum { COUNT = 51, CUT = 20 };
+    static struct told told[COUNT];
+    (void)state;
+    open_prefixes(PREFIXES_FAIR);
+    find_many(told, COUNT);
+    for (uint32_t round = 0; round < 5; round++) {
+        for (uint32_t i = 1; i < COUNT; i++) {
+            answer(i, 20, NS_PER_MS);
+            if (round == 3 && i <= CUT) meter_add(&cells[0][i].refused, 2);
+        }
+        end_round();
+        uint32_t all = 2 * CUT, lines = read_news(told); /* a rate and a window each */
+        assert_int_equal(lines, round < 3 ? 0 : round == 3 ? PREFIXES_NEWS_MAX : all - 32);
+        assert_int_equal(prefixes.news_lost, round < 3 ? 0 : all - 32);
+    }
+    expect_told(told, COUNT);
+    close_prefixes();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +452,9 @@ int main(void)
         cmocka_unit_test(test_looks_between_rounds),
         cmocka_unit_test(test_news),
         cmocka_unit_test(test_growth_is_news),
+        cmocka_unit_test(test_many_weights),
+        cmocka_unit_test(test_growth_leaves_room),
+        cmocka_unit_test(test_too_many_cuts),
     };
     return cmocka_run_group_tests_name("prefixes", tests, NULL, NULL);
 }

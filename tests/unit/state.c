@@ -125,13 +125,32 @@ static void test_what_limits_it(void **state)
     assert_non_null(strstr(writer_string(&w), "1 failed; time: network 71 %, CPU 29 %"));
 }
 
+/* Whatever another process says of itself, a terminal is told in visible characters. */
+static void test_foreign_words(void **state)
+{
+    char line[512];
+    struct state odd = example;
+    struct writer w;
+    (void)state;
+    odd.command = "c\033p";
+    odd.target = "s3://\033[2J";
+    odd.time = "CPU\n\033]0;x\a";
+    writer_init(&w, line, sizeof line);
+    state_say(&odd, &w);
+    const char *text = writer_string(&w);
+    assert_non_null(strstr(text, " c\\x1bp /a \"b\"\\x0a\303\251 s3://\\x1b[2J: "));
+    assert_non_null(strstr(text, "; time: CPU\\x0a\\x1b]0;x\\x07"));
+    for (const char *at = text; *at; at++)
+        assert_true((unsigned char)*at >= ' ');
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_written_is_read), cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_what_is_no_state),        cmocka_unit_test(test_a_refusal),
         cmocka_unit_test(test_other_versions),          cmocka_unit_test(test_words),
-        cmocka_unit_test(test_what_limits_it),
+        cmocka_unit_test(test_what_limits_it),          cmocka_unit_test(test_foreign_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,8 +171,7 @@ static void test_begins_again(void **state)
     assert_true(meter_read(&w->steer.window) >= start);
 }
 
-/* A round trip that grows lowers the run's rate, which is told; without the switch, nothing is set.
- * */
+/* A round trip that grows lowers the run's rate, which is told; without the switch, none is set. */
 static void test_gives_way(void **state)
 {
     struct world *w = open_world(FLOW_FIXED, 2);
@@ -206,32 +205,57 @@ static void test_gives_way(void **state)
     assert_true(told > 0 && told < 200000);
 }
 
-/* Another prefix takes four times as long to answer: it weighs less, and the first one more. */
+/* Reads what was told of weights, [1]: of "b/". It became slower, or quicker, than the others are.
+ * How many there were. */
+static uint32_t read_weights(struct world *w, bool slower, double weight[2])
+{
+    struct steer_decision decision;
+    uint32_t count = 0;
+    while (steer_take(&w->steer, &decision)) {
+        bool is_b = strcmp(decision.prefix, "b/") == 0, falls = is_b == slower;
+        if (!slower && strcmp(decision.knob, "weight of a prefix") != 0) continue;
+        assert_string_equal(decision.knob, "weight of a prefix");
+        assert_true(decision.before == weight[is_b]);
+        assert_true(falls == (decision.after < decision.before));
+        assert_non_null(strstr(decision.why, falls ? "longer" : "less long"));
+        if (slower) assert_int_equal(decision.sample.answer_ns, (is_b ? 120 : 30) * NS_PER_MS);
+        weight[is_b] = decision.after;
+        count++;
+    }
+    return count;
+}
+
+/* Another prefix takes four times as long to answer: it weighs less, and the first one more. Then
+ * it answers sooner, and is refused in each round: where a limit and the weight move in the same
+ * one, each is told once. */
 static void test_weights_are_told(void **state)
 {
     struct world *w = open_world(FLOW_FIXED, 2);
-    struct steer_decision decision;
     double weight[2] = {1, 1};
-    uint32_t count = 0;
+    uint32_t both = 0;
     (void)state;
-    uint16_t slow = steer_prefix(&w->steer, BYTES("b/x"), 0, w->now_ns);
+    uint16_t b = steer_prefix(&w->steer, BYTES("b/x"), 0, w->now_ns);
+    const struct prefixes_entry *entries = w->steer.prefixes.entries;
     for (int i = 0; i < 100; i++) {
-        traffic_on_answer(&w->traffics[1], slow, 120 * NS_PER_MS);
+        traffic_on_answer(&w->traffics[1], b, 120 * NS_PER_MS);
         tick(w);
     }
-    while (steer_take(&w->steer, &decision)) {
-        bool is_slow = strcmp(decision.prefix, "b/") == 0;
-        assert_string_equal(decision.knob, "weight of a prefix");
-        assert_true(decision.before == weight[is_slow]);
-        assert_true(is_slow == (decision.after < decision.before));
-        assert_non_null(strstr(decision.why, is_slow ? "longer" : "less long"));
-        assert_int_equal(decision.sample.answer_ns, (is_slow ? 120 : 30) * NS_PER_MS);
-        weight[is_slow] = decision.after;
-        count++;
+    assert_in_range(read_weights(w, true, weight), 2, 6);
+    assert_true(weight[1] == entries[b].prefix.weight && weight[1] < 0.8);
+    assert_true(weight[0] == entries[0].prefix.weight && weight[0] > 1.2);
+    for (int i = 0; i < 200; i++) {
+        double before = entries[b].prefix.weight, limit = entries[b].prefix.rate_per_s;
+        traffic_on_answer(&w->traffics[1], b, 10 * NS_PER_MS);
+        traffic_on_failure(&w->traffics[1], b, ERR_SLOW_DOWN);
+        tick(w);
+        both += entries[b].prefix.weight != before && entries[b].prefix.rate_per_s != limit;
+        uint32_t moved = entries[b].prefix.weight != before;
+        assert_in_range(read_weights(w, false, weight), moved, moved + 1); /* + the other's */
+        assert_true(weight[1] == entries[b].prefix.weight);
+        assert_true(weight[0] == entries[0].prefix.weight);
     }
-    assert_true(weight[1] == w->steer.prefixes.entries[slow].prefix.weight && weight[1] < 0.8);
-    assert_true(weight[0] == w->steer.prefixes.entries[0].prefix.weight && weight[0] > 1.2);
-    assert_in_range(count, 2, 6);
+    assert_true(weight[1] > 1.2 && weight[0] < 0.8);
+    assert_true(both > 0);
 }
 
 /* The only decision since the last time, or none. */
