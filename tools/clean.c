@@ -94,18 +94,19 @@ static bool clean_is_shared(struct journal_db *db, const struct journal_job *job
 
 /* Small files under way are in no row, and a large one is not for its first moments; but the names
  * of all temporary files begin with the job's tag (s3/sink). */
-static void clean_named(struct journal_db *db, const struct journal_job *job,
-                        struct clean_counts *counts)
+static enum err clean_named(struct journal_db *db, const struct journal_job *job,
+                            struct clean_counts *counts, char why[SETTINGS_WHY_BYTES])
 {
-    char prefix[64], why[SETTINGS_WHY_BYTES];
-    bool is_gone;
+    char prefix[64];
     int folder_fd;
-    if (job->direction == JOURNAL_UPLOAD || job->state == JOURNAL_DONE) return;
-    if (clean_is_shared(db, job)) return;
-    if (clean_open_folder(job, &folder_fd, &is_gone, why)) return; /* then there are none */
+    if (job->direction == JOURNAL_UPLOAD || job->state == JOURNAL_DONE) return ERR_NONE;
+    if (clean_is_shared(db, job)) return ERR_NONE;
+    enum err err = clean_open_folder(job, &folder_fd, &counts->folder_is_gone, why);
+    if (err) return err;
     snprintf(prefix, sizeof prefix, SWEEP_TEMP_MARK "%016" PRIx64 "-", job->tag);
     counts->removed += place_remove_named(folder_fd, prefix, job->recursive);
     place_close(folder_fd);
+    return ERR_NONE;
 }
 
 /* Taken, so that nobody goes on with it meanwhile; what is done already nobody takes. `taken`: as
@@ -139,7 +140,7 @@ enum err clean_job(struct journal_db *db, const struct journal_job *job,
     past_init(&past);
     err = past_load(&past, db, job->id);
     if (!err && past.object_count > 0) err = clean_remains(&past, job, settings, counts, why);
-    if (!err) clean_named(db, job, counts);
+    if (!err) err = clean_named(db, job, counts, why);
     if (!err) err = journal_db_remove(db, job->id);
     if (err && !why[0]) snprintf(why, SETTINGS_WHY_BYTES, "%s", journal_db_why(db));
     enum err given = err ? clean_give_back(db, &taken) : ERR_NONE;
@@ -148,9 +149,12 @@ enum err clean_job(struct journal_db *db, const struct journal_job *job,
     return err;
 }
 
-enum err clean_forget(struct journal_db *db, const struct journal_job *job)
+enum err clean_forget(struct journal_db *db, const struct journal_job *job,
+                      char why[SETTINGS_WHY_BYTES])
 {
     struct journal_job taken;
     enum err err = clean_take(db, job, &taken);
-    return err ? err : journal_db_remove(db, job->id);
+    if (!err) err = journal_db_remove(db, job->id);
+    if (err) snprintf(why, SETTINGS_WHY_BYTES, "%s", journal_db_why(db));
+    return err;
 }

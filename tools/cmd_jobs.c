@@ -162,8 +162,10 @@ static void clean_say(const struct jobs *jobs, const struct clean_counts *counts
 {
     bool dry = jobs->settings->dry_run;
     if (jobs->settings->json) {
-        printf("{\"job\":%" PRId64 ",\"removed\":%s,\"uploads_aborted\":%u,\"files_removed\":%u}\n",
-               jobs->job.id, dry ? "false" : "true", counts->aborted, counts->removed);
+        printf("{\"job\":%" PRId64 ",\"removed\":%s,\"uploads_aborted\":%u,\"files_removed\":%u,"
+               "\"folder_is_gone\":%s}\n",
+               jobs->job.id, dry ? "false" : "true", counts->aborted, counts->removed,
+               counts->folder_is_gone ? "true" : "false");
     } else if (dry) {
         printf("job %" PRId64 " (%s): would go\n", jobs->job.id, state_of(&jobs->job));
     } else {
@@ -186,7 +188,8 @@ static void clean_one(struct jobs *jobs)
     jobs->count++;
     if (!jobs->settings->dry_run)
         err = clean_job(jobs->db, &jobs->job, jobs->settings, &counts, why);
-    if (err && counts.folder_is_gone && jobs->is_named) err = clean_forget(jobs->db, &jobs->job);
+    bool forgets = err && counts.folder_is_gone && jobs->is_named;
+    if (forgets) err = clean_forget(jobs->db, &jobs->job, why);
     if (!err) {
         clean_say(jobs, &counts);
         return;
@@ -194,7 +197,7 @@ static void clean_one(struct jobs *jobs)
     jobs->failed++;
     log_line(&jobs->log, LOG_ERROR, "job %" PRId64 " stays: %s", jobs->job.id,
              why[0] ? why : err_sentence(err));
-    if (counts.folder_is_gone)
+    if (counts.folder_is_gone && !forgets)
         log_line(&jobs->log, LOG_NOTE,
                  "if that folder is gone for good, argosy jobs clean %" PRId64 " forgets the job",
                  jobs->job.id);

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 
@@ -220,6 +221,32 @@ def cleaned_where_the_folder_is_gone(t):
     require("nothing was removed" in result.out and jobs(t) == {}, f"{result} {jobs(t)}")
     result = t.argosy("jobs", "clean", "--older-than", "0s")
     require("nobody works on" in result.err, f"{result}")
+
+
+@case("stowage")
+def cleaned_small_files_where_the_folder_is_gone(t):
+    """No row tells of them, but they are there when their file system comes back."""
+    for index in range(40):
+        make_file(t.path("in", f"f{index}"), 3 * MIB)
+    t.argosy("cp", "-r", t.path("in"), t.uri("p"))
+    t.argosy("jobs", "clean")
+    folder = t.path("disk", "out")
+    os.makedirs(folder)
+    slow = Slow(t, "cp", "-r", t.uri("p"), folder)
+    slow.stop(signal.SIGKILL, "down", 4 * MIB, lambda: temporary(folder))
+    left = len(temporary(folder))
+    os.rename(t.path("disk"), t.path("away"))
+    result = t.argosy("jobs", "clean", "--older-than", "0s", code=1)
+    require("job 2 stays" in result.err and list(jobs(t)) == [2], f"{result} {jobs(t)}")
+    shutil.copytree(t.path("home/.local/state/argosy"), t.path("copy"))
+    result = t.argosy("jobs", "clean", "2", "--json", "--journal", t.path("copy", "journal.db"))
+    told = json.loads(result.out)
+    require(told["removed"] and told["folder_is_gone"] is True and told["files_removed"] == 0,
+            f"{result}")
+    os.rename(t.path("away"), t.path("disk"))
+    result = t.argosy("jobs", "clean", "--older-than", "0s")
+    require(f"{left} temporary file" in result.out, f"{left} left: {result}")
+    require(temporary(folder) == [] and jobs(t) == {}, f"{os.listdir(folder)}")
 
 
 @case("stowage")

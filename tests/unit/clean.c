@@ -391,8 +391,25 @@ static void test_download_away(void **state)
     expect_stays(ERR_FILE_MISSING, "/nowhere/at/all");
     assert_true(counts.folder_is_gone);
     assert_true(sessions == 0 && swept == 0);
-    assert_int_equal(clean_forget(db, &job), ERR_NONE);
+    assert_int_equal(clean_forget(db, &job, why), ERR_NONE);
     assert_false(read_job(job.id));
+}
+
+/* So does one that had nothing but small files under way, which are in no row. */
+static void test_small_download_away(void **state)
+{
+    (void)state;
+    make_job(JOURNAL_DOWNLOAD, "/nowhere/at/all");
+    end_job(JOURNAL_PARKED);
+    job.state = JOURNAL_PARKED;
+    expect_stays(ERR_FILE_MISSING, "/nowhere/at/all");
+    assert_true(counts.folder_is_gone);
+    assert_int_equal(clean_forget(db, &job, why), ERR_NONE);
+    assert_false(read_job(job.id));
+    make_job(JOURNAL_DOWNLOAD, "/nowhere/at/all");
+    end_job(JOURNAL_DONE); /* it has left none */
+    expect_gone();
+    assert_false(counts.folder_is_gone);
 }
 
 /* Nobody's but those that are free. */
@@ -400,7 +417,8 @@ static void test_forget_running(void **state)
 {
     (void)state;
     make_job(JOURNAL_DOWNLOAD, "/nowhere/at/all");
-    assert_int_equal(clean_forget(db, &job), ERR_JOB_RUNNING);
+    assert_int_equal(clean_forget(db, &job, why), ERR_JOB_RUNNING);
+    assert_non_null(strstr(why, "running")); /* its own reason */
     assert_true(read_job(job.id));
 }
 
@@ -408,10 +426,17 @@ static void test_forget_running(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(test_upload),        TEST(test_nothing_left),  TEST(test_stubborn),
-        TEST(test_no_way),        TEST(test_running),       TEST(test_download),
-        TEST(test_download_done), TEST(test_download_gone), TEST(test_download_shared),
-        TEST(test_download_away), TEST(test_forget_running)};
+    const struct CMUnitTest tests[] = {TEST(test_upload),
+                                       TEST(test_nothing_left),
+                                       TEST(test_stubborn),
+                                       TEST(test_no_way),
+                                       TEST(test_running),
+                                       TEST(test_download),
+                                       TEST(test_download_done),
+                                       TEST(test_download_gone),
+                                       TEST(test_download_shared),
+                                       TEST(test_download_away),
+                                       TEST(test_small_download_away),
+                                       TEST(test_forget_running)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
