@@ -234,7 +234,8 @@ static enum status copy(const struct settings *settings, struct settings_conf *c
         watch_limit(&copying.watched, &conf->conf.log);
         result->err = run_start(copying.run);
     }
-    if (result->err == ERR_NONE) {
+    bool begun = result->err == ERR_NONE;
+    if (begun) {
         report.signal = watch(&copying.watched, &progress, &conf->conf.log);
         run_wait(copying.run, result);
         if (!report.signal) judge_nothing(result, source);
@@ -245,7 +246,10 @@ static enum status copy(const struct settings *settings, struct settings_conf *c
         run_close(copying.run);
     }
     enum status status = finish(settings, &report, &log);
-    job_close(job, &conf->conf, result);
+    if (begun || job->keep.is_new)
+        job_close(job, &conf->conf, result);
+    else
+        job_give_back(job, &log);
     return status;
 }
 
@@ -261,6 +265,7 @@ enum status cmd_cp_run(const struct settings *settings, const char *const *words
     if (err == ERR_NONE) err = settings_apply(settings, &conf, why);
     if (err != ERR_NONE) {
         log_line(&log, LOG_ERROR, "%s", why);
+        job_give_back(job, &log);
         return status_of_err(err);
     }
     settings_say_run(settings, &conf);

@@ -15,7 +15,7 @@ static enum status resume(const struct settings *settings, int64_t id, struct jo
         err = repeat_job(&job->row, settings->argument_count, settings->arguments, &repeated, why);
     if (!err) return cmd_cp_run(&repeated, words, job);
     log_line(&log, LOG_ERROR, "%s", why);
-    journal_db_close(job->keep.db);
+    job_give_back(job, &log);
     return status_of_err(err);
 }
 

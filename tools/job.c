@@ -245,6 +245,16 @@ enum err job_take(struct job *job, const struct settings *settings, int64_t id,
 
 /* --- afterwards --- */
 
+void job_give_back(struct job *job, const struct log *log)
+{
+    struct journal_db *db = job->keep.db;
+    if (!db) return;
+    if (journal_db_give_back(db, &job->row))
+        log_line(log, LOG_WARNING, "warning: %s", journal_db_why(db));
+    journal_db_close(db);
+    job->keep.db = NULL;
+}
+
 void job_close(struct job *job, const struct conf *conf, const struct run_result *result)
 {
     const struct run_numbers *numbers = &result->numbers;

@@ -250,6 +250,35 @@ def cleaned_small_files_where_the_folder_is_gone(t):
 
 
 @case("stowage")
+def a_resume_that_does_not_begin(t):
+    """It leaves the job as it was, its owner too: what that did before the machine was started anew
+    may not have lasted."""
+    t.argosy("cp", make_file(t.path("large"), 60 * MIB), t.uri("k"))
+    os.mkdir(t.path("out"))
+    slow = Slow(t, "cp", t.uri("k"), t.path("out", "file"))
+    slow.stop(signal.SIGKILL, "down", 20 * MIB)
+    with contextlib.closing(sqlite3.connect(t.path("home/.local/state/argosy/journal.db"),
+                                            isolation_level=None)) as db:
+        db.execute("UPDATE job SET boot='another', updated=1000, lease=0 WHERE id=2")
+
+        def unchanged():
+            return db.execute("SELECT boot, updated FROM job WHERE id=2").fetchone()
+        t.argosy("resume", "2", "--endpoint-url", "http://127.0.0.1:1", code=2)
+        require(unchanged() == ("another", 1000), f"{unchanged()}")
+        t.argosy("resume", "2", "--memory", "1", code=2)
+        require(unchanged() == ("another", 1000), f"{unchanged()}")
+        os.rename(t.path("out"), t.path("away"))
+        make_file(t.path("out"), 1)
+        t.argosy("resume", "2", "--endpoint-url", slow.proxy.url, code=None)
+        require(unchanged() == ("another", 1000), f"{unchanged()}")
+        os.remove(t.path("out"))
+        os.rename(t.path("away"), t.path("out"))
+        slow.proxy.release()
+        t.argosy("resume", "2", "--endpoint-url", slow.proxy.url)
+        require(unchanged() != ("another", 1000), f"{unchanged()}")
+
+
+@case("stowage")
 def cannot_be_cleaned(t):
     """Where the server cannot be asked the job stays, to be cleaned, or gone on with, later."""
     slow = Slow(t, "cp", make_file(t.path("large"), 60 * MIB), t.uri("k"), "--deadline", "1s")
