@@ -7,10 +7,9 @@
  * k = 1 σ and h = 6 σ: a shift by three σ is found in three samples, and without one an alarm comes
  * once in about 400,000: days of glances (sched/scout). A slow fall, which the level follows, has
  * no innovations: it is a change where the level is CHANGE_SAG and σ below the best that it was.
- * One sample counts for at most
- * CHANGE_STEP_MAX, so that a single outlier is none. The value is a logarithm of what is watched,
- * so that σ is a share of it. Reference: E. S. Page, Continuous inspection schemes, Biometrika 41
- * (1954) */
+ * One sample counts for at most CHANGE_STEP_MAX, so that a single outlier is none. The value is a
+ * logarithm of what is watched, so that σ is a share of it.
+ * Reference: E. S. Page, Continuous inspection schemes, Biometrika 41 (1954) */
 #ifndef SCHED_CHANGE_H
 #define SCHED_CHANGE_H
 
@@ -18,10 +17,10 @@
 
 #define CHANGE_K           1.0
 #define CHANGE_H           6.0
-#define CHANGE_STEP_MAX    4.5 /* of σ: two in a row are a change */
-#define CHANGE_MEMORY      8   /* samples: about a cycle of what watches */
-#define CHANGE_LEARN       4u  /* samples before anything is judged */
-#define CHANGE_SAG         0.15
+#define CHANGE_STEP_MAX    4.5  /* of σ: two in a row are a change */
+#define CHANGE_MEMORY      8    /* samples: about a cycle of what watches */
+#define CHANGE_LEARN       4u   /* samples before anything is judged */
+#define CHANGE_SAG         0.15 /* ln: of the best, 14 %; noise moves the level less */
 #define CHANGE_SIGMA_MIN   0.04 /* a steadier rate than 4 % is luck */
 #define CHANGE_SIGMA_FIRST 0.08 /* what is believed before it is known */
 

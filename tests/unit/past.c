@@ -168,20 +168,39 @@ static void expect_known(struct past *past, const char *key, const char *ids)
     assert_string_equal(text, ids);
 }
 
+/* --- beside other jobs --- */
+
+static char folder[32], journal[64];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/argosy-past-XXXXXX");
+    if (!mkdtemp(folder)) return -1;
+    snprintf(journal, sizeof journal, "%s/journal.db", folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    char command[64];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command) ? -1 : 0;
+}
+
 /* Two of which nobody works, or one twice: an upload whose id a row has is not the lost one of the
  * other. Two that both have lost theirs do not stand in each other's way. */
 static void test_known(void **state)
 {
-    char folder[] = "/tmp/argosy-past-XXXXXX", command[64], path[128];
     struct journal_end end = {.state = JOURNAL_PARKED};
     struct journal_batch ending = {.end = &end};
     struct past past;
     int64_t job, parked, elsewhere;
     (void)state;
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/journal.db", folder);
-    struct journal_db *db = claim(path, "bkt", &job);
-    struct journal_db *dbs[] = {claim(path, "bkt", &parked), claim(path, "another", &elsewhere)};
+    struct journal_db *db = claim(journal, "bkt", &job);
+    struct journal_db *dbs[] = {claim(journal, "bkt", &parked),
+                                claim(journal, "another", &elsewhere)};
     put_row(db, "key", "");
     put_row(db, "key", "own");
     put_row(db, "lost", "");
@@ -203,24 +222,19 @@ static void test_known(void **state)
     assert_false(is_disputed(&past, "key") || is_disputed(&past, "lost"));
     past_fini(&past);
     journal_db_close(db);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    assert_int_equal(system(command), 0);
 }
 
 /* An upload whose id got lost, of a key that a job has which runs: nobody can tell them apart. */
 static void test_disputed(void **state)
 {
-    char folder[] = "/tmp/argosy-past-XXXXXX", command[64], path[128];
     struct journal_end end = {.state = JOURNAL_PARKED};
     struct journal_batch ending = {.end = &end};
     struct past past;
     int64_t job, live, ended, elsewhere;
     (void)state;
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/journal.db", folder);
-    struct journal_db *db = claim(path, "bkt", &job);
-    struct journal_db *dbs[] = {claim(path, "bkt", &live), claim(path, "bkt", &ended),
-                                claim(path, "another", &elsewhere)};
+    struct journal_db *db = claim(journal, "bkt", &job);
+    struct journal_db *dbs[] = {claim(journal, "bkt", &live), claim(journal, "bkt", &ended),
+                                claim(journal, "another", &elsewhere)};
     put_row(db, "alone", "");
     put_row(db, "shared", "");
     put_row(db, "known", "id1");
@@ -241,16 +255,17 @@ static void test_disputed(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(dbs); i++)
         journal_db_close(dbs[i]);
     journal_db_close(db);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    assert_int_equal(system(command), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_marks_of_files), cmocka_unit_test(test_marks_of_objects),
-        cmocka_unit_test(test_nothing_was),    cmocka_unit_test(test_loaded),
-        cmocka_unit_test(test_disputed),       cmocka_unit_test(test_known),
+        cmocka_unit_test(test_marks_of_files),
+        cmocka_unit_test(test_marks_of_objects),
+        cmocka_unit_test(test_nothing_was),
+        cmocka_unit_test(test_loaded),
+        cmocka_unit_test_setup_teardown(test_disputed, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_known, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,8 +196,7 @@ static void test_upload_without_id(void **state)
     assert_null(strstr(w.wire.peer.heads, "at2100"));
 }
 
-/* Of the time in which ours was created are those, too, of which the journal knows whose they are.
- * */
+/* Of the time in which ours was created are those, too, whose owners the journal knows. */
 static void test_known_to_the_journal(void **state)
 {
     static char first[4096], second[4096];
