@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 
 import harness
 
@@ -23,7 +24,9 @@ SEGMENT_SHARE = 1448 / 1500  # of a full packet: without IP, TCP and its timesta
 KEYS = {"AWS_ACCESS_KEY_ID": "labkey", "AWS_SECRET_ACCESS_KEY": "labsecret",
         "AWS_REGION": "us-east-1"}
 EXIT_OFF = 124     # wanlab's: the path is not as it was asked for
-TRIES = 3          # of a calibration, and of a run that wanlab calls void
+TRIES = 4          # of a calibration, and of a run that wanlab calls void
+STOLEN_MOST = 0.01  # of the CPUs' time, by the host: above, all deliveries come late
+STOLEN_LOOK_S, STOLEN_WAIT_S = 2.0, 60.0
 TO_THE_END_S = 240  # most of a run that is not cut off: then something hangs
 SERVED = re.compile(r"^(\d+\.\d+) .*?(\w+) lab/(\S*) part (\d+): (\d+) (\S*), (\d+) bytes in, "
                     r"(\d+) us", re.M)
@@ -125,6 +128,27 @@ class Outcome:
                 "up": self.report["up"], "down": self.report["down"]}
 
 
+def stolen_share(before, after):
+    """Of the CPUs' time, what the host gave to others between two first lines of /proc/stat."""
+    spent = [int(b) - int(a) for a, b in zip(before.split()[1:9], after.split()[1:9])]
+    return spent[7] / sum(spent) if sum(spent) else 0.0
+
+
+def wait_for_host(look=None, wait_s=STOLEN_WAIT_S, look_s=STOLEN_LOOK_S):
+    """Until the host leaves the CPUs to this machine for a moment, but no longer than wait_s."""
+    def first_line():
+        with open("/proc/stat", encoding="ascii") as file:
+            return file.readline()
+    look, end = look or first_line, time.monotonic() + wait_s
+    before = look()
+    while time.monotonic() < end:
+        time.sleep(look_s)
+        after = look()
+        if stolen_share(before, after) <= STOLEN_MOST:
+            break
+        before = after
+
+
 class Lab:
     """Starts runs, keeps their lines, and calibrates each path once an experiment."""
 
@@ -142,7 +166,9 @@ class Lab:
 
     def calibrate(self, path):
         """Once an experiment; measured again where a busy machine spoilt it. Trouble: it is off."""
-        for _ in range(self.tries if str(path) not in self.calibrations else 0):
+        for tried in range(self.tries if str(path) not in self.calibrations else 0):
+            if tried:
+                wait_for_host()
             report = os.path.join(self.folder, "calibration.json")
             argv = [WANLAB, *path.options(), "--calibrate", "-q", "--report", report]
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -164,7 +190,9 @@ class Lab:
     def run(self, name, path, job, server, port, seed):
         """A run as bench/lab_run.py wants it, again where wanlab calls it void."""
         self.calibrate(path)
-        for _ in range(self.tries):
+        for tried in range(self.tries):
+            if tried:
+                wait_for_host()
             outcome = self.run_once(name, path, job, server, port, seed)
             self.keep("run", outcome.line())
             if outcome.sound:

@@ -104,6 +104,22 @@ def lab_verdicts(_t):
 
 
 @case()
+def lab_waits_for_the_host(_t):
+    """What is stolen is the eighth column; a void run is repeated when that is little, or after a
+    while all the same."""
+    lines = ["cpu  0 0 0 0 0 0 0 0 0 0", "cpu  40 10 20 10 0 0 0 20 9 9",
+             "cpu  90 10 60 10 0 0 9 21 9 9", "cpu  190 10 60 10 0 0 9 21 9 9"]
+    require(lab_path.stolen_share(*lines[:2]) == 0.2, "20 of 100")
+    require(lab_path.stolen_share(lines[0], lines[0]) == 0, "no time")
+    left = iter(lines)
+    lab_path.wait_for_host(lambda: next(left), look_s=0.01)
+    require(list(left) == lines[3:], "it waits while 20 % are stolen, and not when 1 % are")
+    again = iter(range(10 ** 6))
+    lab_path.wait_for_host(lambda: f"cpu 0 0 0 0 0 0 0 {next(again)}", wait_s=0.05, look_s=0.01)
+    require(next(again) < 10, "it waits no longer than it was told")
+
+
+@case()
 def lab_report_is_whole(_t):
     """One page that asks for nothing else, whose drawings are XML; and a table."""
     bench = quiet_bench(Kept())
