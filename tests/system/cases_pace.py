@@ -3,13 +3,14 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import threading
 import time
 
 from content import make_file, same
-from harness import EXIT_MISSING, EXIT_USAGE, MIB, PARTS, case, require, wait_for
+from harness import EXIT_MISSING, EXIT_USAGE, MIB, PARTS, Failure, case, require, wait_for
 from proxy import Proxy
 
 RATE = 10_000_000  # bytes/s: 80 Mbit/s
@@ -237,6 +238,80 @@ def ctl_changes_the_rate(t):
     require(all(d["reason"] and d["state"] in ("limited", "free") for d in parts + caps),
             f"{lines}")
     require(not os.listdir(folder), "the socket was left")
+
+
+def local_noon_in(seconds):
+    """TZ: a time zone of one's own, in which it is noon then (POSIX: local + offset = UTC)."""
+    east = round(12 * 3600 - seconds - time.time()) % 86400
+    east -= 86400 if east > 43200 else 0
+    minutes, rest = divmod(abs(east), 60)
+    return f"TST{'-' if east > 0 else '+'}{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def over_noon(t, rates, *places):
+    """A copy that has begun by the first of two rates; (copy, its flow, when it is noon: on its
+    clock). A machine may be too slow to begin in time: then noon comes later."""
+    for seconds in (4, 15, 50):
+        flow, log = Flow(t, "up"), t.path(f"log{seconds}")
+        flow.proxy.noon = time.time() + seconds
+        flow.env["TZ"] = local_noon_in(seconds)
+        copy = t.start("cp", "--journal", "none", *PARTS, "--log-decisions", log, "--max-rate",
+                       f"00:00,{rates[0][1]} 12:00,{rates[1][1]}", *places, env=flow.env)
+        if limit_of(t, copy) == rates[0][0]:
+            return copy, flow, log
+        copy.interrupt(signal.SIGINT)
+        copy.finish()
+        flow.close()
+    raise Failure("no copy began within 50 s")
+
+
+def asked_for(log):
+    """What --log-decisions has on the rate that is asked for: (when, old, new, reason)."""
+    with open(log, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    return [(d["t"], d["old"], d["new"], d["reason"]) for d in lines if "asked for" in d["knob"]]
+
+
+@case("stowage")
+def timetable_raises_the_rate(t):
+    """At the first rate it would take five minutes; at noon there comes another one."""
+    source = make_file(t.path("in"), 30 * MIB)
+    copy, flow, log = over_noon(t, ((102400, "100K"), (8_000_000, "8MB")), source, t.uri("k"))
+    result = copy.finish()
+    flow.close()
+    ended = time.time()
+    require(result.code == 0, f"{result}")
+    by = "--max-rate, by the clock"
+    asked = asked_for(log)
+    require([a[1:] for a in asked] == [(None, 102400, by), (102400, 8_000_000, by)], f"{asked}")
+    require(ended > flow.proxy.noon + 20 * MIB / 8e6, "it was over too early")
+    changed = asked[1][0]
+    early = [moved for at, moved in flow.points if at < changed]
+    require(early and early[-1] < 102400 * (changed + 1), f"{early[-1]} bytes before noon")
+    # Behind it by the second rate and no more; what the first allowed is included.
+    require(all(moved <= early[-1] + 8e6 * (at - changed + 1) + MIB
+                for at, moved in flow.points if at >= changed), "more than the second rate")
+    with open(source, "rb") as file:
+        require(t.get("k") == file.read(), "something else was stored")
+
+
+@case("stowage")
+def timetable_lowers_the_rate(t):
+    """What is under way is slowed at noon, in the midst of its parts."""
+    source = make_file(t.path("in"), 60 * MIB)
+    copy, flow, log = over_noon(t, ((1_000_000, "1MB"), (102400, "100K")), source, t.uri("k"))
+    wait_for(lambda: limit_of(t, copy) == 102400, "the second rate", 100)
+    wait_for(lambda: len(asked_for(log)) == 2, "its line")
+    begin, first = time.monotonic(), flow.proxy.moved["up"]
+    time.sleep(3)
+    moved, seconds = flow.proxy.moved["up"] - first, time.monotonic() - begin
+    require(moved < 102400 * seconds + 1e6, f"{moved} bytes in {seconds:.1f} s of the second rate")
+    flow.never_beyond(1e6, 1e6)
+    copy.interrupt(signal.SIGINT)
+    copy.finish()
+    by = "--max-rate, by the clock"
+    require([a[1:] for a in asked_for(log)] == [(None, 1_000_000, by), (1_000_000, 102400, by)],
+            f"{asked_for(log)}")
 
 
 @case("stowage")
