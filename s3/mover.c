@@ -133,6 +133,7 @@ static void mover_set_window(struct mover *mover, uint32_t flows)
     }
     if (bytes > 0 && bytes < now + now / 4 && bytes > now - now / 4) return;
     mover->window_bytes = (uint32_t)bytes;
+    meter_set(&mover->station.clients[mover->endpoint].traffic.window_bytes, bytes);
     for (uint32_t i = 0; i < conf->endpoint_count; i++)
         client_set_window(&mover->station.clients[i], mover->window_bytes);
 }

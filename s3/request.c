@@ -480,10 +480,21 @@ static bool request_tries_again(struct request *r)
     return true;
 }
 
+/* What the windows hear of. No body follows the answer to a HEAD, and so no code: there S3 says
+ * SlowDown by the status alone. Retry and breaker take it as a server in trouble, which it may be
+ * as well. */
+static enum err request_signal(const struct request *r)
+{
+    enum request_kind kind = r->call->kind;
+    bool head = kind == REQUEST_HEAD_OBJECT || kind == REQUEST_HEAD_BUCKET;
+    bool full = r->phase == POLICY_ANSWER && r->err == ERR_SERVER && r->reply.status == 503;
+    return head && full ? ERR_SLOW_DOWN : r->err;
+}
+
 static void request_report(struct request *r)
 {
     struct policy_case failure = {.phase = r->phase, .err = r->err};
-    if (r->err) traffic_on_failure(&r->client->traffic, r->call->prefix, r->err);
+    if (r->err) traffic_on_failure(&r->client->traffic, r->call->prefix, request_signal(r));
     if (r->cancelled || (r->leaving && !r->err))
         again_leave(&r->again);
     else

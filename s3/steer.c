@@ -317,6 +317,53 @@ static void steer_tell_pacing(struct steer *steer, uint64_t now_ns)
     steer_note(steer, &decision);
 }
 
+/* Downloads at a rate. Cores may differ for a moment: the least of what is set is told. */
+static void steer_tell_windows(struct steer *steer, uint64_t now_ns)
+{
+    struct steer_told *told = &steer->told;
+    uint64_t least = 0, rate = 0;
+
+    for (uint32_t i = 0; i < steer->count; i++) {
+        uint64_t bytes = meter_read(&steer->traffics[i]->window_bytes);
+        if (bytes > 0 && (least == 0 || bytes < least)) least = bytes;
+        rate = max_u64(rate, meter_read(&steer->traffics[i]->pacing_bytes_per_s));
+    }
+    struct steer_decision decision = {
+        .now_ns = now_ns,
+        .knob = "receive window of a connection, at most",
+        .before = (double)told->window_bytes,
+        .after = (double)least,
+        .state = least > 0 ? "limited" : "free",
+        .why = least > 0  ? "what fits in it comes at once, whatever the rate"
+               : rate > 0 ? "the path needs more than may be set: the kernel's tuning does better"
+                          : "there is no rate any more",
+        .sample = steer->flow.sample};
+    if (least == told->window_bytes || now_ns < told->window_ns) return;
+    told->window_bytes = least;
+    told->window_ns = now_ns + STEER_TOLD_NS;
+    steer_note(steer, &decision);
+}
+
+/* Each core judges by its own requests, so each counts. */
+static void steer_tell_breakers(struct steer *steer, uint64_t now_ns)
+{
+    uint64_t shut = 0, before = steer->told.shut;
+
+    for (uint32_t i = 0; i < steer->count; i++)
+        shut += meter_read(&steer->traffics[i]->shut);
+    struct steer_decision decision = {.now_ns = now_ns,
+                                      .knob = "hosts that requests are kept from",
+                                      .before = (double)before,
+                                      .after = (double)shut,
+                                      .state = shut > 0 ? "open" : "closed",
+                                      .why = shut > before ? "too many of its answers were failures"
+                                                           : "it answers again",
+                                      .sample = steer->flow.sample};
+    if (shut == before) return;
+    steer->told.shut = shut;
+    steer_note(steer, &decision);
+}
+
 void steer_tell_cuts(struct steer *steer, uint64_t now_ns)
 {
     static const struct {
@@ -360,6 +407,8 @@ void steer_tick(struct steer *steer, uint64_t now_ns)
     steer_tick_grain(steer, now_ns);
     steer_tell_ration(steer, now_ns);
     steer_tell_pacing(steer, now_ns);
+    steer_tell_windows(steer, now_ns);
+    steer_tell_breakers(steer, now_ns);
     steer_tell_cuts(steer, now_ns);
     if (!flow_tick(&steer->flow, now_ns, &totals, rtt_ns)) return;
     steer_give_out(steer);

@@ -41,7 +41,9 @@ struct steer_decision {
 struct steer_told { /* of what the cores do by themselves, as it was told last */
     uint64_t ration, ration_more, ration_ns;
     uint64_t pacing_bytes_per_s, pacing_ns;
+    uint64_t window_bytes, window_ns;
     uint64_t cuts[STRAGGLER_LONE + 1];
+    uint64_t shut;
 };
 
 struct steer {

@@ -3,7 +3,7 @@
 #include "s3/client.h"
 
 struct traffic_sum {
-    uint64_t delivered_bytes, sent_bytes, resent_bytes, rtt_ns, rtt_now_ns, flows;
+    uint64_t delivered_bytes, sent_bytes, resent_bytes, rtt_ns, rtt_now_ns, flows, shut;
 };
 
 static uint64_t least_of(uint64_t least_ns, uint64_t ns)
@@ -81,6 +81,9 @@ void traffic_look(struct traffic *traffic, struct client *client)
     struct traffic_sum sum = {0};
 
     client_each(client, traffic_on_conn, &sum);
+    for (uint32_t i = 0; i < client->door_count; i++)
+        sum.shut += client->doors[i].breaker.state != BREAKER_CLOSED;
+    meter_set(&traffic->shut, sum.shut);
     meter_add(&traffic->delivered_bytes, sum.delivered_bytes);
     meter_add(&traffic->sent_bytes, sum.sent_bytes);
     meter_add(&traffic->resent_bytes, sum.resent_bytes);

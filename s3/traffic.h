@@ -33,6 +33,8 @@ struct traffic {
     /* By the mover: parts that may be in flight here, as they share a rate, and how many of them
      * beyond the share (sched/ration); 0: there is no rate. The cap of each connection. */
     struct meter ration, ration_more, pacing_bytes_per_s;
+    struct meter window_bytes; /* by the mover: of a connection that is read at a pace; 0: none */
+    struct meter shut;         /* hosts whose breaker is not closed, at the last look */
     struct meter cuts[STRAGGLER_LONE + 1]; /* by the lookout, by verdict */
     struct prefixes_cell *cells;           /* the same by prefix; NULL: nobody asks */
     struct meter rtt_ns;                   /* the least of the last look; 0: nothing was in use */

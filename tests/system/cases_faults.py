@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+from cases_flow import decisions_of
 from content import make_file, same, same_trees
 from harness import (EXIT_INTERRUPTED, EXIT_SOME, EXIT_TERMINATED, MIB, PARTS, case, require,
                      wait_for)
@@ -285,7 +286,8 @@ def server_that_restarts(t):
         make_file(t.path("in", f"f{index}"), 100_000)
     proxy, env = through_proxy(t)
     proxy.hold("up", 8 * MIB)  # more than what can be under way at once
-    process = t.start("cp", "-r", t.path("in"), t.uri(), env=env)
+    log = t.path("log")
+    process = t.start("cp", "-r", "--log-decisions", log, t.path("in"), t.uri(), env=env)
     wait_for(t.keys, "an object that is there: what has never worked is given up sooner")
     proxy.pause(5)
     proxy.release()
@@ -296,3 +298,7 @@ def server_that_restarts(t):
     notes = [li for li in result.err.split("\n") if "trying again" in li or "next try" in li]
     require(1 <= len(notes) <= 3, f"{len(notes)} notes: {result}")
     require("answers again" in result.err and seconds < 60, f"{seconds}: {result}")
+    kept = [d for d in decisions_of(log) if d["knob"] == "hosts that requests are kept from"]
+    require(kept and kept[0]["old"] is None and kept[0]["new"] >= 1, f"{kept}")
+    require(all(d["state"] == ("open" if d["new"] else "closed") and d["reason"] for d in kept),
+            f"{kept}")

@@ -91,17 +91,23 @@ def download_at_a_rate(t):
     beyond the rate, until it is read."""
     source = make_file(t.path("in"), 30 * MIB)
     t.argosy("cp", *PARTS, source, t.uri("k"))
+    log = t.path("log")
 
     def once(_):
         flow = Flow(t, "down")
         seconds = t.argosy("cp", *PARTS, "--max-rate", "00:00,10MB 12:00,80Mbit", "--json",
-                           t.uri("k"), t.path("out"), env=flow.env).json["seconds"]
+                           "--log-decisions", log, t.uri("k"), t.path("out"),
+                           env=flow.env).json["seconds"]
         flow.close()
         require(30 * MIB / seconds < 1.06 * RATE, f"{seconds} s")
         flow.never_beyond(RATE, RATE)
         return flow.rate()
     reaches(RATE, once)
     same(source, t.path("out"))
+    with open(log, encoding="utf-8") as file:
+        windows = [d for d in map(json.loads, file) if d["knob"].startswith("receive window")]
+    require(windows and windows[0]["old"] is None and windows[0]["new"] >= 65536 and
+            windows[0]["state"] == "limited" and windows[0]["reason"], f"{windows}")
 
 
 @case("stowage")

@@ -136,9 +136,18 @@ struct answer {
 #define HEAD_403 "HTTP/1.1 403 Forbidden\r\nContent-Length: 101\r\n\r\n"
 #define WHY_403  "HTTP 403 AccessDenied: not for you"
 
+static const char error_503[] = ERROR_503;
+
 static const struct answer answers[] = {
     {"done", REQUEST_DELETE_OBJECT, {"HTTP/1.1 204 No Content\r\n\r\n"}, ERR_NONE, 1, 204, ""},
     {"slow down, then done", REQUEST_PUT_OBJECT, {ERROR_503, OK_EMPTY}, ERR_NONE, 2, 200, ""},
+    {"slow down to a HEAD, then done",
+     REQUEST_HEAD_OBJECT,
+     {error_503, OK_EMPTY},
+     ERR_NONE,
+     2,
+     200,
+     ""},
     {"failing for ever",
      REQUEST_GET_OBJECT,
      {ERROR_500, ERROR_500, ERROR_500},
@@ -225,6 +234,9 @@ static void test_answers(void **state)
         assert_int_equal(w.request.reply.status, row->status);
         assert_int_equal(strncmp(w.request.why, row->why, strlen(row->why)), 0);
         assert_int_equal(meter_read(&w.wire.client.retries), row->attempts - 1);
+        /* Without a code, 503 is a refusal where no code could come. */
+        bool refused = row->kind == REQUEST_HEAD_OBJECT && row->replies[0] == error_503;
+        assert_int_equal(meter_read(&w.wire.client.traffic.refusals), refused);
         end_it(&w); /* harmless */
         close_world(&w);
     }

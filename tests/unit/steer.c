@@ -142,6 +142,70 @@ static void test_what_counts_as_a_loss(void **state)
     }
 }
 
+struct signal {
+    const char *name;
+    enum err err;
+    uint64_t resent_bytes; /* instead */
+    bool is_loss;
+};
+
+static const struct signal signals[] = {
+    {"SlowDown", ERR_SLOW_DOWN, 0, true},
+    {"no answer in time", ERR_TIMEOUT, 0, true},
+    {"stalled, cut by the lookout", ERR_STALLED, 0, true},
+    {"behind the others, cut by the lookout", ERR_STRAGGLER, 0, false},
+    {"a connection that was reset", ERR_RESET, 0, false},
+    {"503 without a code", ERR_SERVER, 0, false},
+    {"packets sent again", ERR_NONE, 1000000, false},
+};
+
+/* The newest decision that was a loss's, of some ticks; or NULL. */
+static const char *signal_and_look(struct world *w, const struct signal *signal,
+                                   struct steer_decision *loss)
+{
+    struct steer_decision decision;
+    const char *why = NULL;
+    while (steer_take(&w->steer, &decision))
+        ;
+    for (int i = 0; i < 6; i++) {
+        meter_add(&w->traffics[0].sent_bytes, 10 * signal->resent_bytes);
+        meter_add(&w->traffics[0].resent_bytes, signal->resent_bytes);
+        if (i == 0 && signal->err) traffic_on_failure(&w->traffics[0], 0, signal->err);
+        tick(w);
+        while (steer_take(&w->steer, &decision)) {
+            if (!strstr(decision.why, "refused or lost")) continue;
+            *loss = decision;
+            why = decision.why;
+        }
+    }
+    return why;
+}
+
+/* Each signal, as requests meet it, as far as the window and the reason that is written down. */
+static void test_signals(void **state)
+{
+    static const enum flow_kind kinds[] = {FLOW_AUTO, FLOW_BBR, FLOW_CUBIC, FLOW_FIXED};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(signals) * ARRAY_COUNT(kinds); i++) {
+        const struct signal *signal = &signals[i / ARRAY_COUNT(kinds)];
+        enum flow_kind kind = kinds[i % ARRAY_COUNT(kinds)];
+        struct world *w = open_world(kind, 1);
+        struct steer_decision loss = {.knob = ""};
+        for (int t = 0; t < 40; t++)
+            tick(w);
+        uint64_t before = meter_read(&w->steer.window);
+        bool told = signal_and_look(w, signal, &loss);
+        if (told != (signal->is_loss && kind != FLOW_FIXED))
+            fail_msg("%s, %s: %s", signal->name, steer_name(&w->steer), told ? "told" : "not told");
+        if (signal->resent_bytes) assert_true(w->steer.flow.sample.resent_share > 0.09);
+        if (!told) continue;
+        assert_string_equal(loss.knob, "parts in flight");
+        assert_true(loss.after < loss.before && meter_read(&w->steer.window) < before);
+        assert_int_equal(loss.sample.refusals, signal->err == ERR_SLOW_DOWN);
+        assert_int_equal(loss.sample.timeouts, signal->err != ERR_SLOW_DOWN);
+    }
+}
+
 /* The run begins in a prefix that is limited, and the path answers to its refusals; once others are
  * found that are not, the path begins anew. */
 static void test_begins_again(void **state)
@@ -287,6 +351,16 @@ static void pass_a_second(struct world *w)
         tick(w);
 }
 
+/* The only decision, some ticks ago. */
+static void expect_by_now(struct world *w, const char *knob, double before, double after)
+{
+    struct steer_decision decision;
+    assert_true(steer_take(&w->steer, &decision));
+    assert_string_equal(decision.knob, knob);
+    assert_true(decision.before == before && decision.after == after);
+    assert_false(steer_take(&w->steer, &decision));
+}
+
 /* What the cores do by themselves is told by the home core, once a second at most. */
 static void test_cores_are_told(void **state)
 {
@@ -321,6 +395,31 @@ static void test_cores_are_told(void **state)
     meter_set(&w->traffics[0].pacing_bytes_per_s, 0);
     tick(w);
     expect(w, NULL, 0, 0, NULL);
+    pass_a_second(w);
+    expect_by_now(w, cap, 1000, 0);
+    static const char window[] = "receive window of a connection, at most";
+    meter_set(&w->traffics[0].window_bytes, 70000);
+    meter_set(&w->traffics[1].window_bytes, 65536);
+    tick(w);
+    expect(w, window, 0, 65536, "at once");
+    meter_set(&w->traffics[1].window_bytes, 131072);
+    tick(w);
+    expect(w, NULL, 0, 0, NULL); /* too soon */
+    pass_a_second(w);
+    expect_by_now(w, window, 65536, 70000);
+    meter_set(&w->traffics[0].window_bytes, 0);
+    meter_set(&w->traffics[1].window_bytes, 0);
+    meter_set(&w->traffics[1].pacing_bytes_per_s, 1000);
+    pass_a_second(w);
+    expect_by_now(w, window, 70000, 0);
+    static const char shut[] = "hosts that requests are kept from";
+    meter_set(&w->traffics[0].shut, 1);
+    meter_set(&w->traffics[1].shut, 2);
+    tick(w);
+    expect(w, shut, 0, 3, "failures");
+    meter_set(&w->traffics[1].shut, 0);
+    tick(w);
+    expect(w, shut, 3, 1, "answers again");
     meter_add(&w->traffics[0].cuts[STRAGGLER_BEHIND], 1);
     meter_add(&w->traffics[1].cuts[STRAGGLER_BEHIND], 1);
     tick(w);
@@ -341,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_decisions),
         cmocka_unit_test(test_what_counts_as_a_loss),
+        cmocka_unit_test(test_signals),
         cmocka_unit_test(test_begins_again),
         cmocka_unit_test(test_gives_way),
         cmocka_unit_test(test_weights_are_told),

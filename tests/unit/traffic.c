@@ -174,6 +174,21 @@ static void test_describe(void **state)
     assert_true(wire.window_is_paced);
 }
 
+/* Hosts that the core keeps from: those whose breaker is open, or is only trying. */
+static void test_shut(void **state)
+{
+    (void)state;
+    client.door_count = 3;
+    client.doors[1].breaker.state = BREAKER_OPEN;
+    client.doors[2].breaker.state = BREAKER_RAMP;
+    traffic_look(&traffic, &client);
+    assert_int_equal(meter_read(&traffic.shut), 2);
+    client.doors[1].breaker.state = client.doors[2].breaker.state = BREAKER_CLOSED;
+    traffic_look(&traffic, &client);
+    assert_int_equal(meter_read(&traffic.shut), 0);
+    client.door_count = 0;
+}
+
 static void test_busy(void **state)
 {
     (void)state;
@@ -291,8 +306,8 @@ static void test_add_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_sums),      TEST(test_behind_a_hole), TEST(test_rtt_now),  TEST(test_describe),
-        TEST(test_busy),      TEST(test_answers),       TEST(test_failures), TEST(test_waits),
-        TEST(test_add_parts), TEST(test_add_up)};
+        TEST(test_sums),  TEST(test_behind_a_hole), TEST(test_rtt_now), TEST(test_describe),
+        TEST(test_shut),  TEST(test_busy),          TEST(test_answers), TEST(test_failures),
+        TEST(test_waits), TEST(test_add_parts),     TEST(test_add_up)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
