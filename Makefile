@@ -188,6 +188,9 @@ check: everything ## before each commit: tidy, unit tests, corpora, simulation; 
 
 everything: all $(UNITS) $(FUZZES) $(PRELOADS) $(BENCHES) $(SIM)
 
+# What a compiler warns of, it warns of before a test is linked.
+compiled: all $(filter-out $(RACES:%=%.o),$(OBJECTS)) $(PRELOADS) $(SIM) ## all objects, and programs
+
 tidy: all ## the rules of docs/style.md that a program can check
 	@BUILD=$(BUILD) $(PYTHON) tools/tidy
 
@@ -277,5 +280,5 @@ help: ## this list
 -include $(OBJECTS:.o=.d)
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all deps demo test check everything tidy fmt unit system asan system-asan ubsan tsan race race-here \
-	sim faults lab soak scale deps-lab bench-core bench-cost bench-primitives bench-tls install clean help force
+.PHONY: all deps demo test check everything compiled tidy fmt unit system asan system-asan ubsan tsan race \
+	race-here sim faults lab soak scale deps-lab bench-core bench-cost bench-primitives bench-tls install clean help force

@@ -110,7 +110,7 @@ def the_closed_form_is_told(t):
     source = make_file(t.path("in"), 240 * MIB)
     for kind in ("auto", "bbr", "cubic"):
         log = t.path(f"log-{kind}")
-        proxy.rate["up"] = MIB  # of each connection: a minute with those that it begins with
+        proxy.rate["up"] = 3 * MIB  # of each connection: a quarter of a minute in all
         process = t.start("cp", *ONE, *PARTS, "--cc", kind, "--log-decisions", log, source,
                           f"s3://null/{kind}", env=env)
         wait_for(lambda: any(d["knee"] or kind == "cubic" for d in decisions_so_far(log)),

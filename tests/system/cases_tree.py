@@ -22,14 +22,20 @@ def round_trip(t, most):
         require(os.path.getsize(t.path("in", key.removeprefix("tree/"))) == size, f"{key}: {size}")
 
 
-@case("stowage", "rgw")
+@case("stowage")
 def real_tree(t):
     round_trip(t, 12_000)
 
 
+@case("rgw")
+def smaller_real_tree(t):
+    """Five pages of keys; more of them say nothing else of this server, which takes its time."""
+    round_trip(t, 5_000)
+
+
 @case("swift")
 def small_real_tree(t):
-    round_trip(t, 1_500)
+    round_trip(t, 300)
 
 
 @case("stowage")

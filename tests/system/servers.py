@@ -20,6 +20,7 @@ class Server:
     region = "us-east-1"
     ca = None      # PEM file that verifies `url`
     confirms = False  # checks the checksums that it is sent, and stores them
+    forgets = False  # all that it stores is gone when it stops, and it is slow to remove it before
     vhost_url = None  # the same by a name whose subdomains resolve
 
     def __init__(self, url, access, secret):
@@ -144,6 +145,7 @@ class StowageTls(Stowage):
 
 class Script(Server):
     """A server that a shell script starts, stops, and tells the settings of."""
+    forgets = True
 
     def __init__(self, script, programs, **settings):
         for program in programs:
@@ -177,6 +179,8 @@ class Rgw(Script):
 
 
 class RgwTls(Server):
+    forgets = True
+
     def __init__(self):
         plain = get("rgw")
         super().__init__(plain.env["RGW_TLS_URL"], plain.access, plain.secret)
