@@ -80,7 +80,7 @@ void report_say(const struct report *report, const struct log *log)
     say_warnings(report, log);
     report_say_limits(&report->why, numbers, result->elapsed_ns, log);
     if (report->cc)
-        log_line(log, LOG_DETAIL, "flow control %s: %llu parts of %s in flight at the end",
+        log_line(log, LOG_DETAIL, "flow control %s: up to %llu parts of %s in flight at the end",
                  report->cc, (unsigned long long)numbers->window,
                  human_bytes(numbers->part_bytes, a));
     log_line(log, LOG_DETAIL, "%" PRIu64 " request%s, %" PRIu64 " %s, %" PRIu64 " connection%s",

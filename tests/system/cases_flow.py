@@ -7,7 +7,8 @@ import time
 
 import servers
 from content import make_file, same
-from harness import EXIT_MISSING, EXIT_USAGE, MIB, PARTS, Skip, case, require, wait_for
+from harness import (EXIT_MISSING, EXIT_USAGE, MIB, PARTS, Skip, case, need_plain_build, require,
+                     status_kib, wait_for)
 from proxy import Proxy
 
 ONE = ("--cores", "1", "--journal", "none")
@@ -64,6 +65,30 @@ def fixed_is_what_is_in_flight(t):
         _, connections = held_up(t, "down", count, "cp", *words, t.uri("k"), t.path("out"))
         require(connections == count, f"{connections} down, not {count}")
         same(source, t.path("out"))
+
+
+@case("stowage")
+def what_is_staged_follows_the_window(t):
+    """Parts are read into memory as they are begun, not ahead: while the server takes nothing, so
+    many of them are there as may be in flight, and no more."""
+    need_plain_build()
+    source, part_kib = make_file(t.path("in"), 400 * MIB), 16 * 1024
+
+    def staged(count):
+        proxy, env = through_proxy(t)
+        proxy.hold("up", 64 * 1024)
+        process = t.start("cp", *ONE, "--part-size", "16M", "--memory", "512M",
+                          "--cc", f"fixed:{count}", source, t.uri("k"), env=env)
+        wait_for(lambda: proxy.connections >= count and
+                 status_kib(process.popen.pid, "VmRSS") > count * part_kib, f"{count} parts")
+        time.sleep(0.5)  # in which the rest of the file could be read as well
+        kib = status_kib(process.popen.pid, "VmRSS")
+        proxy.release()
+        result = process.finish()
+        require(result.code == 0, f"{result}")
+        return kib
+    few, many = staged(2), staged(8)
+    require(0.8 * 6 * part_kib < many - few < 8 * part_kib, f"{few} KiB, and {many} of 8 parts")
 
 
 @case("stowage")
