@@ -56,13 +56,6 @@ void owner_of_this_process(struct owner *owner)
     if (!owner_read_started(owner->pid, &owner->started)) owner->started = 0;
 }
 
-bool owner_is_of_this_boot(const struct owner *owner)
-{
-    struct owner here;
-    owner_read_place(&here);
-    return strcmp(here.host, owner->host) == 0 && strcmp(here.boot, owner->boot) == 0;
-}
-
 bool owner_is_alive(const struct owner *owner, int64_t lease_until_s, int64_t now_s)
 {
     struct owner here;

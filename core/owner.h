@@ -23,6 +23,5 @@ struct owner {
 void owner_of_this_process(struct owner *owner);
 /* `lease_until_s` and `now_s` since 1970. */
 bool owner_is_alive(const struct owner *owner, int64_t lease_until_s, int64_t now_s);
-bool owner_is_of_this_boot(const struct owner *owner); /* on this machine, since its last start */
 
 #endif

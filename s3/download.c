@@ -207,13 +207,13 @@ static uint32_t download_cleared(struct machine *machine)
 }
 
 /* The temporary file of the earlier run, whole, under the target's name: it was killed before that
- * was written down. */
+ * was written down. If that was before a power cut, what was not synced is lost. */
 static bool download_was_renamed(const struct download *download)
 {
     const struct statx *there = &download->there;
     int64_t mtime_ns = there->stx_mtime.tv_sec * (int64_t)NS_PER_S + there->stx_mtime.tv_nsec;
     bool in_time = download->mtime_ns == SINK_NO_MTIME || download->mtime_ns == mtime_ns;
-    return download->past && download->station->past->trusted && in_time &&
+    return download->past && keep_lasts(download->station, download->past) && in_time &&
            there->stx_ino == download->past->row.inode;
 }
 
@@ -341,7 +341,10 @@ static uint32_t download_opened(struct machine *machine)
         download->keep.past = NULL;
         return download_open_sink(download);
     }
-    if (download->keep.row.number > 0) return DOWNLOAD_MOVE;
+    if (download->keep.row.number > 0) {
+        keep_found_download(&download->keep);
+        return DOWNLOAD_MOVE;
+    }
     machine_fail(machine, sink_inode(&download->sink, &inode), 0);
     if (machine->err) return DOWNLOAD_LAND;
     keep_begun_download(&download->keep, download->object, download->sink.temp, inode,

@@ -43,6 +43,11 @@ static const char *const journal_db_steps[JOURNAL_DB_VERSION] = {
     "ALTER TABLE object ADD COLUMN until INT NOT NULL DEFAULT 0;"
     "UPDATE object SET until=COALESCE((SELECT updated FROM job WHERE job.id=object.job"
     " AND job.state != 1), 0) WHERE upload_id='' AND temp='';",
+    /* Rows tell on which boot they were written: a job's owner may be of a later one than they are.
+     * Who took a job anew after a boot has forgotten its marks, but kept its objects. */
+    "ALTER TABLE object ADD COLUMN boot TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE done ADD COLUMN boot TEXT NOT NULL DEFAULT '';"
+    "UPDATE done SET boot=COALESCE((SELECT job.boot FROM job WHERE job.id=done.job), '');",
 };
 
 #define JOURNAL_DB_JOB                                                                             \
@@ -67,19 +72,21 @@ static const char *const journal_db_steps[JOURNAL_DB_VERSION] = {
     S(NEXT_JOB, JOURNAL_DB_JOB "WHERE id > ?1 ORDER BY id LIMIT 1")                                \
     S(JOB_BEFORE, JOURNAL_DB_JOB "WHERE id < ?1 AND state != 4 ORDER BY id DESC LIMIT 1")          \
     S(PUT_OBJECT, "INSERT OR REPLACE INTO object VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"  \
-                  " ?11, ?12, ?13, ?14, ?15)")                                                     \
+                  " ?11, ?12, ?13, ?14, ?15, ?16)")                                                \
     S(PUT_PART, "INSERT OR REPLACE INTO part VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")          \
-    S(PUT_MARKS, "INSERT INTO done(job, marks) VALUES(?1, ?2)")                                    \
+    S(PUT_MARKS, "INSERT INTO done(job, marks, boot) VALUES(?1, ?2, ?3)")                          \
     S(DROP_OBJECT, "DELETE FROM object WHERE job=?1 AND number=?2")                                \
     S(DROP_PARTS, "DELETE FROM part WHERE job=?1 AND object=?2")                                   \
-    S(NEXT_OBJECT, "SELECT number, state, sum, created, bytes, part_bytes, mtime, ctime, inode,"   \
-                   " key, etag, upload_id, temp, until FROM object WHERE job=?1 AND number > ?2"   \
-                   " ORDER BY number LIMIT 1")                                                     \
+    S(NEXT_OBJECT,                                                                                 \
+      "SELECT number, state, sum, created, bytes, part_bytes, mtime, ctime, inode,"                \
+      " key, etag, upload_id, temp, until, boot FROM object WHERE job=?1 AND number > ?2"          \
+      " ORDER BY number LIMIT 1")                                                                  \
     S(NEXT_PART, "SELECT number, start, bytes, confirmed, sum, checksum, etag FROM part"           \
                  " WHERE job=?1 AND object=?2 AND number > ?3 ORDER BY number LIMIT 1")            \
     S(NEXT_MARKS, "SELECT id, marks FROM done WHERE job=?1 AND id > ?2 ORDER BY id LIMIT 1")       \
     S(CLEAR_OBJECTS, "DELETE FROM object WHERE job=?1")                                            \
     S(CLEAR_PARTS, "DELETE FROM part WHERE job=?1")                                                \
+    S(CLEAR_OLD_MARKS, "DELETE FROM done WHERE job=?1 AND (boot != ?2 OR boot='')")                \
     S(CLEAR_MARKS, "DELETE FROM done WHERE job=?1")                                                \
     S(DONE_TAG, "SELECT tag FROM job WHERE state=4 AND direction=?1 AND source=?2 AND target=?3"   \
                 " AND endpoint=?4 AND bucket=?5 AND prefix=?6 AND options=?7 AND tag NOT IN"       \
@@ -113,6 +120,7 @@ static const struct database_kind journal_db_kind = {
 struct journal_db {
     struct database *file;
     int64_t job, token; /* the job that is ours, and what proves it; 0: none */
+    struct owner owner; /* this process */
 };
 
 enum err journal_db_open(struct journal_db **out, const char *path, char why[JOURNAL_DB_WHY_BYTES])
@@ -126,6 +134,7 @@ enum err journal_db_open(struct journal_db **out, const char *path, char why[JOU
         free(db);
         return err;
     }
+    owner_of_this_process(&db->owner);
     *out = db;
     return ERR_NONE;
 }
@@ -263,8 +272,6 @@ static void journal_db_bound(struct journal_db *db, int64_t id, int64_t until_s)
 static void journal_db_own(struct journal_db *db, const struct journal_job *job)
 {
     int64_t now_s = journal_db_now_s(), until_s = now_s;
-    struct owner owner;
-    owner_of_this_process(&owner);
     if (job->updated_s < now_s - JOURNAL_DB_LEASE_S) until_s = job->updated_s + JOURNAL_DB_LEASE_S;
     journal_db_bound(db, job->id, until_s);
     db->job = job->id;
@@ -274,7 +281,7 @@ static void journal_db_own(struct journal_db *db, const struct journal_job *job)
     database_put(db->file, now_s);
     database_put(db->file, now_s + JOURNAL_DB_LEASE_S);
     database_put(db->file, db->token);
-    journal_db_put_owner(db, &owner);
+    journal_db_put_owner(db, &db->owner);
     database_run(db->file);
 }
 
@@ -312,7 +319,7 @@ static void journal_db_insert(struct journal_db *db, const struct journal_job *a
     job->done = job->failed = job->left = 0;
     job->tag = journal_db_choose_tag(db, asked);
     db->token = journal_db_random(db);
-    owner_of_this_process(&job->owner);
+    job->owner = db->owner;
     database_use(db->file, JOURNAL_DB_INSERT_JOB);
     database_put(db->file, (int64_t)job->tag);
     database_put(db->file, job->created_s);
@@ -399,10 +406,13 @@ enum err journal_db_give_back(struct journal_db *db, const struct journal_job *j
     return database_finish(db->file);
 }
 
-enum err journal_db_forget_marks(struct journal_db *db, int64_t id)
+enum err journal_db_forget_old_marks(struct journal_db *db, int64_t id)
 {
     database_begin(db->file);
-    journal_db_do(db, JOURNAL_DB_CLEAR_MARKS, id);
+    database_use(db->file, JOURNAL_DB_CLEAR_OLD_MARKS);
+    database_put(db->file, id);
+    database_put_text(db->file, db->owner.boot);
+    database_run(db->file);
     return database_finish(db->file);
 }
 
@@ -441,6 +451,7 @@ static void journal_db_put_object(struct journal_db *db, const struct journal_ob
     database_put_text(db->file, object->upload_id);
     database_put_text(db->file, object->temp);
     database_put(db->file, object->until_s);
+    database_put_text(db->file, db->owner.boot);
     database_run(db->file);
 }
 
@@ -496,6 +507,7 @@ static void journal_db_put_marks(struct journal_db *db, const struct journal_bat
     database_use(db->file, JOURNAL_DB_PUT_MARKS);
     database_put(db->file, db->job);
     database_put_bytes(db->file, batch->marks, batch->mark_count * sizeof *batch->marks);
+    database_put_text(db->file, db->owner.boot);
     database_run(db->file);
 }
 
@@ -544,6 +556,14 @@ enum err journal_db_next_job(struct journal_db *db, struct journal_job *job, boo
     return database_err(db->file);
 }
 
+/* Where the kernel tells no boot, none is this one. */
+static bool journal_db_is_of_this_boot(struct journal_db *db)
+{
+    char boot[OWNER_BOOT_BYTES];
+    database_get_text(db->file, boot, sizeof boot);
+    return boot[0] && strcmp(boot, db->owner.boot) == 0;
+}
+
 enum err journal_db_next_object(struct journal_db *db, int64_t job, struct journal_object *object,
                                 bool *found)
 {
@@ -568,6 +588,7 @@ enum err journal_db_next_object(struct journal_db *db, int64_t job, struct journ
     database_get_text(file, object->upload_id, sizeof object->upload_id);
     database_get_text(file, object->temp, sizeof object->temp);
     object->until_s = database_get(file, INT64_MIN, INT64_MAX);
+    object->is_of_this_boot = journal_db_is_of_this_boot(db);
     database_leave(file);
     return database_err(file);
 }

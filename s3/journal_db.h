@@ -10,8 +10,11 @@
  *
  *     until = when it ended; or min(updated + JOURNAL_DB_LEASE_S, when it was taken)
  *
- * Size: 16 bytes an object that is done, and about 10 for each batch of them; about 100 for each
- * part, and 300 for each large object, under way; the marks of a job go when all of it is done. One
+ * Objects and marks tell on which boot of the machine they were written: what was not synced by
+ * then may have been lost since, whoever had the job meanwhile.
+ *
+ * Size: 16 bytes an object that is done, and about 50 for each batch of them; about 100 for each
+ * part, and 340 for each large object, under way; the marks of a job go when all of it is done. One
  * million small objects take 16 MB, and 64 MB of memory when the job is resumed.
  * What is read is not trusted: a row that does not fit its struct makes the journal damaged. */
 #ifndef S3_JOURNAL_DB_H
@@ -21,7 +24,7 @@
 #include "core/err.h"
 #include "s3/journal_record.h"
 
-#define JOURNAL_DB_VERSION   3
+#define JOURNAL_DB_VERSION   4
 #define JOURNAL_DB_WHY_BYTES 512u
 #define JOURNAL_DB_LEASE_S   60               /* three missed renewals */
 #define JOURNAL_DB_DONE_S    (30 * 24 * 3600) /* for a look at what was done lately */
@@ -69,8 +72,8 @@ MUST_USE enum err journal_db_take(struct journal_db *db, int64_t id, struct jour
 MUST_USE enum err journal_db_give_back(struct journal_db *db, const struct journal_job *job);
 /* By who claimed it, and nobody else. Errors: ERR_JOB_TAKEN (it is another's now, or gone). */
 MUST_USE enum err journal_db_write(struct journal_db *db, const struct journal_batch *batch);
-/* Forgets what it has done, so that it is done again. */
-MUST_USE enum err journal_db_forget_marks(struct journal_db *db, int64_t id);
+/* Forgets what it has done on other boots of a machine, so that it is done again. */
+MUST_USE enum err journal_db_forget_old_marks(struct journal_db *db, int64_t id);
 /* Has it neither marks nor objects? Then nothing is lost with it. */
 MUST_USE enum err journal_db_is_empty(struct journal_db *db, int64_t id, bool *is_empty);
 /* Nobody works on it: it is ended, or its process is gone. */

@@ -70,6 +70,8 @@ struct journal_object {
     char upload_id[UPLOAD_ID_BYTES_MAX + 1]; /* uploads */
     char temp[PATH_BYTES_MAX];               /* downloads: relative to the target folder */
     int64_t until_s; /* an upload without an id was begun by then; 0: its process may live */
+    /* Of a row that was read: written since this machine was started. All that are written are. */
+    bool is_of_this_boot;
 };
 
 struct journal_part {

@@ -166,6 +166,11 @@ bool keep_fits_download(const struct past_object *past, const struct work *objec
            strcmp(row->etag, object->etag) == 0;
 }
 
+bool keep_lasts(const struct station *station, const struct past_object *past)
+{
+    return station->past->lasts || past->row.is_of_this_boot;
+}
+
 void keep_adopt_download(struct keep *keep, struct past_object *past)
 {
     keep_take(keep, past);
@@ -250,6 +255,13 @@ void keep_begun_download(struct keep *keep, const struct work *object, const cha
     snprintf(row->etag, sizeof row->etag, "%s", object->etag);
     snprintf(row->temp, sizeof row->temp, "%s", temp);
     keep_put(keep);
+}
+
+/* The row gets this boot, so that a later run believes what this one renames. */
+void keep_found_download(struct keep *keep)
+{
+    if (!keep->row.is_of_this_boot) keep_put(keep);
+    keep->row.is_of_this_boot = true;
 }
 
 void keep_part(struct keep *keep, const struct work *part)

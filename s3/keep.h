@@ -67,7 +67,11 @@ void keep_forsake(struct keep *keep);
 bool keep_fits_download(const struct past_object *past, const struct work *object);
 /* Were its ranges cut as they came (multipart_begin)? */
 bool keep_has_grown(const struct past_object *past);
+/* Is what was done of it before its row was written there now, whatever happened since? */
+bool keep_lasts(const struct station *station, const struct past_object *past);
 void keep_adopt_download(struct keep *keep, struct past_object *past);
+/* Its temporary file is there still: it gets its name, if at all, after it was read again. */
+void keep_found_download(struct keep *keep);
 /* Its temporary file is there, and its ranges are summed so. */
 void keep_begun_download(struct keep *keep, const struct work *object, const char *temp,
                          uint64_t inode, enum checksum_kind sum, uint64_t part_bytes);

@@ -36,7 +36,7 @@ struct past {
     uint32_t object_count;
     uint32_t numbers_used; /* the highest object number */
     uint64_t mark_count;
-    bool trusted; /* what the earlier runs have written lasts */
+    bool lasts; /* what the earlier runs have done is there after a power cut, too */
     /* private */
     struct journal_mark *marks; /* an open hash table: all zeros is a free place */
     uint64_t mark_places;       /* a power of two, or 0 */

@@ -242,12 +242,12 @@ static enum err run_open_journal(struct run *run, const struct run_keep *keep, c
     struct station *home = &fleet_home(&run->fleet)->station;
     enum err err = ERR_NONE;
     if (!keep) return ERR_NONE;
-    if (!keep->trust_marks) err = journal_db_forget_marks(keep->db, keep->job);
+    if (!keep->lasts) err = journal_db_forget_old_marks(keep->db, keep->job);
     if (!err && !keep->is_new) err = past_load(&run->past, keep->db, keep->job);
     if (err) snprintf(why, 512, "%s", journal_db_why(keep->db));
     if (!err) err = journal_open(&run->journal, keep->db, run->past.numbers_used, home->core);
     if (err) return err;
-    run->past.trusted = keep->trust_marks;
+    run->past.lasts = keep->lasts;
     home->journal = run->journal;
     home->past = &run->past;
     return ERR_NONE;

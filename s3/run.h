@@ -25,9 +25,9 @@ struct run_place { /* a source or a target */
 struct run_keep { /* a job that was claimed in a journal */
     struct journal_db *db;
     int64_t job;
-    uint64_t tag;     /* of its temporary files */
-    bool is_new;      /* it has no past */
-    bool trust_marks; /* what it has done lasts; else it is done again */
+    uint64_t tag; /* of its temporary files */
+    bool is_new;  /* it has no past */
+    bool lasts;   /* what it has done is there after a power cut; else it is done again then */
 };
 
 struct run_numbers {

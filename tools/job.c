@@ -119,15 +119,14 @@ static void job_describe(struct journal_job *row, const struct settings *setting
 /* --- claiming --- */
 
 /* Only uploads last by themselves: files that were written but not synced may be gone, or empty,
- * after the machine was started anew. */
+ * after the machine was started anew. Of them only what was written down since is believed. */
 static void job_fill_keep(struct job *job, bool is_new)
 {
     const struct journal_job *row = &job->row;
     job->keep.job = row->id;
     job->keep.tag = row->tag;
     job->keep.is_new = is_new;
-    job->keep.trust_marks = row->direction == JOURNAL_UPLOAD || row->fsync == CONF_FSYNC_ALL ||
-                            owner_is_of_this_boot(&row->owner);
+    job->keep.lasts = row->direction == JOURNAL_UPLOAD || row->fsync == CONF_FSYNC_ALL;
 }
 
 static enum err job_open_db(struct job *job, const struct settings *settings,

@@ -22,7 +22,8 @@ static const char *const columns[] = {
     "object.upload_id", "object.temp",    "part.object",   "part.number",       "part.start",
     "part.bytes",       "part.confirmed", "part.sum",      "part.checksum",     "part.etag",
     "done.id",          "done.job",       "done.marks",    "object.part_bytes", "part.job",
-    "job.recursive",    "job.fsync",      "job.spread",    "object.until",
+    "job.recursive",    "job.fsync",      "job.spread",    "object.until",      "object.boot",
+    "done.boot",
 };
 
 static char folder[64], path[128], good_path[128];

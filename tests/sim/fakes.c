@@ -338,17 +338,12 @@ void owner_of_this_process(struct owner *owner)
     owner->pid = owner_processes;
 }
 
-bool owner_is_of_this_boot(const struct owner *owner)
-{
-    struct owner here;
-    owner_of_this_process(&here);
-    return strcmp(here.boot, owner->boot) == 0;
-}
-
 bool owner_is_alive(const struct owner *owner, int64_t lease_until_s, int64_t now_s)
 {
+    struct owner here;
     (void)lease_until_s, (void)now_s; /* the judge is on the same machine */
-    return owner_is_of_this_boot(owner) && owner->pid == owner_processes;
+    owner_of_this_process(&here);
+    return strcmp(here.boot, owner->boot) == 0 && owner->pid == owner_processes;
 }
 
 /* ── dns ────────────────────────────────────────────────────────────────────────────────────── */

@@ -321,6 +321,54 @@ def written_bytes_that_are_lost(t):
     same(source, t.path("out/k"))
 
 
+def boot(t):
+    """As if all that the journal has was written before the machine was started anew."""
+    with contextlib.closing(sqlite3.connect(t.path("home/.local/state/argosy/journal.db"),
+                                            isolation_level=None)) as db:
+        for table in ("job", "object", "done"):
+            db.execute(f"UPDATE {table} SET boot='another'")
+
+
+def rename_it(t, source, content):
+    """As a run does that is killed before it has written that down."""
+    temp = t.path("out", temps(t.path("out"))[0])
+    with open(temp, "r+b") as file:
+        file.write(content)
+        file.truncate()
+    os.utime(temp, ns=(os.stat(source).st_mtime_ns,) * 2)
+    os.rename(temp, t.path("out/k"))
+
+
+@case("stowage")
+def renamed_before_a_power_cut(t):
+    """It was not written down any more, nor was its content, and the first run behind it does not
+    come to that: the second one does not believe it either."""
+    source, slow = download(t)
+    slow.kill("down", 40 * MIB, 30 * MIB)
+    rename_it(t, source, bytes(60 * MIB))
+    boot(t)
+    stop_behind(slow, b"HEAD /")
+    result, _, down = slow.go_on("resume")
+    require("going on with job" in result.err and down >= 60 * MIB, f"{down} {result}")
+    same(source, t.path("out/k"))
+    require(os.listdir(t.path("out")) == ["k"], f"{os.listdir(t.path('out'))}")
+
+
+@case("stowage")
+def renamed_after_a_power_cut(t):
+    """A run behind it goes on with the temporary file: what it has renamed is believed, though that
+    was not written down."""
+    source, slow = download(t)
+    slow.kill("down", 20 * MIB, 10 * MIB)
+    boot(t)
+    slow.kill("down", 50 * MIB, 30 * MIB)
+    with open(source, "rb") as file:
+        rename_it(t, source, file.read())
+    result, _, down = slow.go_on("resume")
+    require("going on with job" in result.err and down < HEADS, f"{down} {result}")
+    same(source, t.path("out/k"))
+
+
 @case("stowage")
 def changed_object(t):
     """The old bytes are removed, and none of them gets into the file."""

@@ -459,8 +459,8 @@ static void test_span_ends_with_the_job(void **state)
     }
 }
 
-/* As it was: when it was active, and on which boot of which machine: that says what can be trusted.
- * Nobody else's: who took it meanwhile keeps it. */
+/* As it was: when it was active, and by whom, on which boot of which machine. Nobody else's: who
+ * took it meanwhile keeps it. */
 static void test_given_back(void **state)
 {
     static struct journal_job taken, job;
@@ -479,7 +479,6 @@ static void test_given_back(void **state)
         assert_true(found && job.updated_s == 1000 && job.state == JOURNAL_PARKED);
         assert_true(journal_db_is_free(&job) && job.owner.pid == 7);
         assert_string_equal(job.owner.boot, "another");
-        assert_false(owner_is_of_this_boot(&job.owner));
     }
     assert_int_equal(journal_db_take(db, id, &taken), ERR_NONE);
     kill_owner(1000);
@@ -644,90 +643,6 @@ static void test_expired_lease_is_taken_once(void **state)
     assert_taken_once(id);
 }
 
-/* A journal as version 1 wrote it, when these were read out of the options' text. */
-static const char version_1[] =
-    "CREATE TABLE job(id INTEGER PRIMARY KEY AUTOINCREMENT, tag INT NOT NULL,"
-    " created INT NOT NULL, updated INT NOT NULL, lease INT NOT NULL, token INT NOT NULL,"
-    " host TEXT NOT NULL, boot TEXT NOT NULL, pid INT NOT NULL, started INT NOT NULL,"
-    " state INT NOT NULL, done INT NOT NULL, failed INT NOT NULL, remaining INT NOT NULL,"
-    " direction INT NOT NULL, source TEXT NOT NULL, target TEXT NOT NULL, endpoint TEXT NOT NULL,"
-    " bucket TEXT NOT NULL, prefix TEXT NOT NULL, options TEXT NOT NULL, arguments BLOB NOT NULL);"
-    "CREATE TABLE object(job INT NOT NULL, number INT NOT NULL, state INT NOT NULL,"
-    " sum INT NOT NULL, created INT NOT NULL, bytes INT NOT NULL, part_bytes INT NOT NULL,"
-    " mtime INT NOT NULL, ctime INT NOT NULL, inode INT NOT NULL, key TEXT NOT NULL,"
-    " etag TEXT NOT NULL, upload_id TEXT NOT NULL, temp TEXT NOT NULL,"
-    " PRIMARY KEY(job, number)) WITHOUT ROWID;"
-    "CREATE TABLE part(job INT NOT NULL, object INT NOT NULL, number INT NOT NULL,"
-    " start INT NOT NULL, bytes INT NOT NULL, confirmed INT NOT NULL, sum INT NOT NULL,"
-    " checksum BLOB NOT NULL, etag TEXT NOT NULL,"
-    " PRIMARY KEY(job, object, number)) WITHOUT ROWID;"
-    "CREATE TABLE done(id INTEGER PRIMARY KEY, job INT NOT NULL, marks BLOB NOT NULL);"
-    "CREATE INDEX done_of_job ON done(job);"
-    "PRAGMA user_version=1; PRAGMA application_id=0x61726779;";
-
-static const struct {
-    const char *options;
-    bool recursive;
-    uint32_t fsync, spread;
-} old_jobs[] = {
-    {"recursive=1 symlinks=0 mtime=1 fsync=2 checksum=crc32c part=0 threshold=16777216 spread=64",
-     true, 2, 64},
-    {"recursive=0 symlinks=0 mtime=1 fsync=0 checksum=crc32c part=0 threshold=16777216", false, 0,
-     0},
-    {"recursive=1 symlinks=1 mtime=0 fsync=1 checksum=none part=8388608 threshold=16777216", true,
-     1, 0},
-};
-
-static void write_old_jobs(void)
-{
-    char text[1024];
-    execute(version_1);
-    for (size_t i = 0; i < ARRAY_COUNT(old_jobs); i++) {
-        snprintf(text, sizeof text,
-                 "INSERT INTO job VALUES(NULL, 7, 1, 2, 0, 9, 'h', 'b', 1, 1, 2, 3, 4, 5, 1,"
-                 " '/data/run42', 's3://bucket/run42/', 'https://store.example:443', 'bucket',"
-                 " 'run42/', '%s', x'')",
-                 old_jobs[i].options);
-        execute(text);
-    }
-    /* Uploads of the first: one without an id, and one with. */
-    execute("INSERT INTO object VALUES(1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 'k', '', '', ''),"
-            " (1, 2, 2, 0, 1, 1, 1, 0, 0, 0, 'l', '', 'id', ''),"
-            " (99, 1, 1, 0, 1, 1, 1, 0, 0, 0, 'nobody''s', '', '', '')");
-}
-
-/* What is in it stays; what has a column now is read out of the text once; the same command still
- * finds its job. */
-static void test_version_1_is_brought_up(void **state)
-{
-    static struct journal_job job, same;
-    bool found, is_new;
-    (void)state;
-    write_old_jobs();
-    for (int round = 0; round < 2; round++) { /* the second open finds it as it should be */
-        struct journal_db *db = open_it();
-        job.id = 0;
-        for (size_t i = 0; i < ARRAY_COUNT(old_jobs); i++) {
-            assert_int_equal(journal_db_next_job(db, &job, &found), ERR_NONE);
-            assert_true(found && job.id == (int64_t)i + 1 && job.tag == 7);
-            assert_true(job.state == JOURNAL_PARKED && job.done == 3 && job.left == 5);
-            assert_string_equal(job.options, old_jobs[i].options);
-            assert_int_equal(job.recursive, old_jobs[i].recursive);
-            assert_int_equal(job.fsync, old_jobs[i].fsync);
-            assert_int_equal(job.spread, old_jobs[i].spread);
-        }
-        assert_int_equal(until_of(db, 1, 1), 2); /* it has ended then */
-        assert_int_equal(until_of(db, 1, 2), 0);
-        journal_db_close(db);
-    }
-    struct journal_db *db = open_it();
-    same = asked;
-    strcpy(same.options, old_jobs[0].options);
-    assert_int_equal(journal_db_claim(db, &same, true, &job, &is_new), ERR_NONE);
-    assert_true(!is_new && job.id == 1 && job.spread == 64);
-    journal_db_close(db);
-}
-
 /* They are kept, and make no other job of the same command. */
 static void test_options_with_columns(void **state)
 {
@@ -772,7 +687,6 @@ int main(void)
         TEST(test_leases),
         TEST(test_lease_is_renewed),
         TEST(test_expired_lease_is_taken_once),
-        TEST(test_version_1_is_brought_up),
         TEST(test_options_with_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

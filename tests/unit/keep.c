@@ -3,6 +3,7 @@
 #include "s3/keep.h"
 
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -297,6 +298,43 @@ static void test_a_download_is_taken_up(void **state)
     assert_int_equal(keep_sum(&station), CHECKSUM_CRC32C);
 }
 
+/* The machine was started anew. */
+static void boot(void)
+{
+    char path[128];
+    sqlite3 *handle;
+    snprintf(path, sizeof path, "%s/journal.db", folder);
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, "UPDATE object SET boot='another'", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(handle);
+}
+
+/* What was done of it lasts until a power cut, unless it was synced; and again once its temporary
+ * file was found, not before. */
+static void test_a_download_before_a_power_cut(void **state)
+{
+    (void)state;
+    object.kind = WORK_GET;
+    keep_begun_download(&keep, &object, "a/.argosy-1", 99, CHECKSUM_CRC32C, PART);
+    look_again();
+    assert_true(keep_lasts(&station, keep_find(&keep, &object)));
+    boot();
+    for (int round = 0; round < 2; round++) { /* who took it up may be killed at once */
+        look_again();
+        struct past_object *there = keep_find(&keep, &object);
+        assert_false(keep_lasts(&station, there));
+        past.lasts = true;
+        assert_true(keep_lasts(&station, there));
+        past.lasts = false;
+        keep_adopt_download(&keep, there);
+    }
+    keep_found_download(&keep);
+    look_again();
+    assert_true(keep_lasts(&station, keep_find(&keep, &object)));
+    assert_int_equal(past.objects[0].row.inode, 99);
+}
+
 static void test_without_a_journal(void **state)
 {
     struct journal *journal = station.journal;
@@ -325,6 +363,7 @@ int main(void)
         TEST(test_intents_and_pipes),
         TEST(test_ends),
         TEST(test_a_download_is_taken_up),
+        TEST(test_a_download_before_a_power_cut),
         TEST(test_without_a_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
