@@ -83,12 +83,56 @@ static void bbr_relearn_slowness(struct bbr *bbr, const struct sample *sample)
     bbr->slowness_at_ns = sample->now_ns;
 }
 
+/* --- changes that were none --- */
+
+/* The first is what to go back to: a change may be found while one is looked at. */
+void bbr_remember(struct bbr *bbr, double window, double level)
+{
+    if (bbr->before.window <= 0) bbr->before = (struct bbr_before){window, level, 0};
+}
+
+/* Does the rate differ by more than noise explains? */
+static bool bbr_is_another(const struct bbr *bbr, double by, double least)
+{
+    return fabs(by) > fmax(least, BBR_NOISE * bbr->scout.sigma);
+}
+
+/* By Little's law: the window before, and what the rate has grown by since more is in flight. */
+static void bbr_keep(struct bbr *bbr, double window)
+{
+    if (window >= bbr_bdp(bbr)) return;
+    window_reset(&bbr->slowness);
+    window_add(&bbr->slowness, bbr->round, window * (double)NS_PER_S / bbr_rate(bbr));
+    bbr->kept = true;
+}
+
+/* STARTUP has ended. */
+static void bbr_judge_change(struct bbr *bbr, const struct sample *sample)
+{
+    const struct bbr_before before = bbr->before;
+    double level = log(fmax(bbr_rate(bbr), 1));
+
+    bbr->before = (struct bbr_before){.window = 0};
+    if (before.window <= 0 || before.rate <= 0 || sample->app_limited || bbr->lost) return;
+    double growth = fmax(0, level - log(before.rate));
+    if (!bbr_is_another(bbr, growth, log(BBR_GROWTH)))
+        bbr_keep(bbr, before.window);
+    else if (scout_doubts(&bbr->scout) > 0)
+        bbr_keep(bbr, before.window * exp(growth));
+    if (bbr_is_another(bbr, growth, BBR_SAME) ||
+        bbr_is_another(bbr, level - before.level, BBR_SAME))
+        scout_trust(&bbr->scout);
+    else
+        scout_doubt(&bbr->scout);
+}
+
 /* --- the states: each returns the next --- */
 
 static enum bbr_state bbr_startup(struct bbr *bbr, const struct sample *sample)
 {
     if (bbr->lost) return BBR_DOWN;
     if (sample->app_limited) return BBR_STARTUP;
+    if (bbr->full_rate <= 0) bbr->before.rate = sample->rate_bytes_per_s;
     if (sample->rate_bytes_per_s >= BBR_GROWTH * bbr->full_rate) {
         bbr->full_rate = sample->rate_bytes_per_s;
         bbr->full_load = sample->load;
@@ -206,7 +250,10 @@ static const char *bbr_why(const struct bbr *bbr)
     switch (bbr->state) {
     case BBR_STARTUP: return "startup: the rate still grows";
     case BBR_DRAIN: return "the path is full: what queues is let out";
-    case BBR_CRUISE: return "the fewest with which the path was full";
+    case BBR_CRUISE:
+        if (!bbr->kept) return "the fewest with which the path was full";
+        return scout_doubts(&bbr->scout) > 0 ? "no change: an uneven path, and more brought nothing"
+                                             : "the window before: more brought nothing";
     case BBR_UP: return "probing for more";
     case BBR_DOWN: return "probing with less";
     default: return "probing for the least time of a request";
@@ -259,6 +306,7 @@ static void bbr_on_sample(struct cc *cc, const struct sample *sample)
     if (next != bbr->state) {
         bool settled = bbr->state == BBR_DRAIN && next == BBR_CRUISE && !sample->app_limited;
         bbr_enter(bbr, next);
+        if (next == BBR_CRUISE || next == BBR_DOWN) bbr_judge_change(bbr, sample);
         if (settled) scout_seed(&bbr->scout, sample);
     }
     bbr_set_window(bbr, sample);
@@ -279,7 +327,8 @@ static bool bbr_has_fallen(const struct bbr *bbr, const struct sample *sample)
 {
     if (sample->app_limited || sample->refusals > 0 || bbr->lost) return false;
     if (bbr->state != BBR_STARTUP && bbr->state != BBR_DRAIN) return false;
-    return sample->rate_bytes_per_s < BBR_FALLEN * bbr->full_rate;
+    double fallen = fmin(BBR_FALLEN, exp(-BBR_NOISE * bbr->scout.sigma));
+    return sample->rate_bytes_per_s < fallen * bbr->full_rate;
 }
 
 static bool bbr_on_glance(struct cc *cc, const struct sample *sample)
@@ -298,6 +347,7 @@ static bool bbr_on_glance(struct cc *cc, const struct sample *sample)
     if (bbr->state == BBR_DRAIN) return bbr_is_drained_early(bbr, sample);
     if (bbr->state == BBR_PROBE_RTT) return false;
     if (scout_on_glance(&bbr->scout, sample, view)) {
+        bbr_remember(bbr, cc->window, bbr->scout.level);
         cc_on_change(cc);
         return true;
     }
@@ -317,6 +367,7 @@ static void bbr_forget(struct bbr *bbr)
     bbr->full_rate = 0;
     bbr->full_rounds = 0;
     bbr->full_load = 0;
+    bbr->kept = false;
     bbr->cruise_rounds = BBR_CRUISE_ROUNDS;
     scout_forget(&bbr->scout, bbr->scout.pulse_ns);
 }
@@ -336,6 +387,7 @@ static void bbr_on_change(struct cc *cc)
     bbr_forget(bbr);
     bbr->starts_anyway = false;
     bbr->again = true;
+    if (bbr->is_short) bbr->before.window = 0; /* no STARTUP tells */
     bbr_enter(bbr, bbr->is_short ? BBR_CRUISE : BBR_STARTUP);
 }
 

@@ -27,6 +27,10 @@
  * present window. There a glance that shows BBR_GLANCE_SHARE of what the window has grown by since
  * is enough, and the next doubling follows at once.
  *
+ * An alarm may have been none: where the rate that Startup ends with is that of before, and had not
+ * to grow to it with what was added, within what σ explains (BBR_NOISE of it), the window before
+ * is kept, and the scout believes in more noise.
+ *
  * Requests may become slower while all that is known of them is older: connections begin fast and
  * have their losses later. So DRAIN ends where it costs rate, and what is in flight then is what
  * the path needs.
@@ -48,6 +52,8 @@
 #define BBR_GROWTH            1.25 /* BBR: less in BBR_FULL_ROUNDS rounds is a full pipe */
 #define BBR_GLANCE_SHARE      0.6  /* of what slow start brings within a round it is reached late */
 #define BBR_FALLEN            0.6  /* noise is not that large */
+#define BBR_SAME              0.5  /* ln(rate): by less any path may differ at another time */
+#define BBR_NOISE             2.0  /* σ: by so much a path is another at another time */
 #define BBR_FULL_ROUNDS       3u
 #define BBR_RATE_ROUNDS       24u             /* two cycles and what UP repeats */
 #define BBR_SLOWNESS_NS       (10 * NS_PER_S) /* as long as BBR keeps RTprop */
@@ -70,6 +76,12 @@
 
 enum bbr_state { BBR_STARTUP, BBR_DRAIN, BBR_CRUISE, BBR_UP, BBR_DOWN, BBR_PROBE_RTT };
 
+struct bbr_before { /* a change that the path may not have had */
+    double window;  /* 0: there was none */
+    double level;   /* ln(rate) */
+    double rate;    /* the first of STARTUP; 0: not yet */
+};
+
 struct bbr {
     struct cc cc;
     enum bbr_state state;
@@ -88,14 +100,19 @@ struct bbr {
     struct scout scout; /* in CRUISE, UP and DOWN */
     double full_load;   /* requests in flight at full_rate */
     double drain_load;  /* and when DRAIN began */
+    struct bbr_before before;
+    bool kept; /* the window before a change that was none */
     bool started, is_short, starts_anyway, lost;
     bool again;       /* STARTUP follows a change: the connections are at speed */
     bool cpu_limited; /* the newest sample was */
 };
 
 void bbr_init(struct bbr *bbr, const struct cc_limits *limits);
-void bbr_start_up(struct bbr *bbr);         /* anew, from the present window, with which nothing was
+void bbr_start_up(struct bbr *bbr); /* anew, from the present window, with which nothing was
                                                refused; on a short path as well */
+/* What was found may be none: this is what to compare with. Before bbr_start_up and cc_on_change.
+ * */
+void bbr_remember(struct bbr *bbr, double window, double level);
 double bbr_rate(const struct bbr *bbr);     /* BtlBw, bytes/s; 0: no sample yet */
 double bbr_slowness(const struct bbr *bbr); /* request-ns a byte */
 double bbr_bdp(const struct bbr *bbr);      /* requests */

@@ -4,7 +4,17 @@
 
 void change_init(struct change *change)
 {
-    *change = (struct change){.variance = CHANGE_SIGMA_FIRST * CHANGE_SIGMA_FIRST};
+    *change = (struct change){.variance = CHANGE_SIGMA_FIRST * CHANGE_SIGMA_FIRST,
+                              .sigma_least = CHANGE_SIGMA_MIN};
+}
+
+/* What is believed outlasts what was measured. */
+static void change_restart(struct change *change)
+{
+    double sigma = change->sigma_least;
+
+    change_init(change);
+    change_believe(change, sigma);
 }
 
 void change_seed(struct change *change, double level)
@@ -20,9 +30,14 @@ void change_shift(struct change *change, double by)
     change->best += by;
 }
 
+void change_believe(struct change *change, double sigma)
+{
+    change->sigma_least = fmax(sigma, CHANGE_SIGMA_MIN);
+}
+
 static double change_sigma(const struct change *change)
 {
-    return fmax(sqrt(change->variance), CHANGE_SIGMA_MIN);
+    return fmax(sqrt(change->variance), change->sigma_least);
 }
 
 /* The first samples are simply averaged; later an outlier moves neither the level nor σ by more
@@ -47,7 +62,7 @@ static int change_sum(struct change *change, double innovation)
     change->down = fmax(0, change->down - step - CHANGE_K);
     if (change->up <= CHANGE_H && change->down <= CHANGE_H) return 0;
     int found = change->up > CHANGE_H ? 1 : -1;
-    change_init(change);
+    change_restart(change);
     return found;
 }
 
@@ -73,7 +88,7 @@ static int change_find_sag(struct change *change)
     bool first = change->count == CHANGE_LEARN;
     change->best = first ? change->level : fmax(change->best, change->level);
     if (change->level >= change->best - CHANGE_SAG - change_sigma(change)) return 0;
-    change_init(change);
+    change_restart(change);
     return -1;
 }
 

@@ -8,7 +8,8 @@
  * once in about 400,000: days of glances (sched/scout). A slow fall, which the level follows, has
  * no innovations: it is a change where the level is CHANGE_SAG and σ below the best that it was.
  * One sample counts for at most CHANGE_STEP_MAX, so that a single outlier is none. The value is a
- * logarithm of what is watched, so that σ is a share of it.
+ * logarithm of what is watched, so that σ is a share of it. What was learnt within CHANGE_MEMORY
+ * is too little where noise is slower than that: the owner may know better (change_believe).
  * Reference: E. S. Page, Continuous inspection schemes, Biometrika 41 (1954) */
 #ifndef SCHED_CHANGE_H
 #define SCHED_CHANGE_H
@@ -28,13 +29,16 @@ struct change {
     double level;
     /* private */
     double variance, up, down;
-    double best; /* the level's greatest, once it is learnt */
+    double sigma_least; /* σ is believed to be no less */
+    double best;        /* the level's greatest, once it is learnt */
     uint32_t count;
 };
 
 void change_init(struct change *change);
 void change_seed(struct change *change, double level); /* the level is known already */
 void change_shift(struct change *change, double by);   /* the level moved by what is known */
+/* σ is no less than that, nor than CHANGE_SIGMA_MIN; until the next init or seed. */
+void change_believe(struct change *change, double sigma);
 /* −1 it fell, 1 it rose, 0 neither. After a change it begins anew. */
 int change_add(struct change *change, double value);
 /* The same, but nothing is learnt from it: the value was measured in another way. */

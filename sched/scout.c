@@ -4,16 +4,39 @@
 
 void scout_init(struct scout *scout, uint64_t now_ns)
 {
-    *scout = (struct scout){.pulse_ns = now_ns, .slack = SCOUT_SLACK};
+    *scout = (struct scout){.pulse_ns = now_ns, .slack = SCOUT_SLACK, .sigma = CHANGE_SIGMA_MIN};
     change_init(&scout->change);
 }
 
 void scout_forget(struct scout *scout, uint64_t now_ns)
 {
     uint64_t refused_ns = scout->refused_ns;
+    double sigma = scout->sigma;
 
     scout_init(scout, now_ns);
     scout->refused_ns = refused_ns;
+    scout_believe(scout, sigma);
+}
+
+void scout_believe(struct scout *scout, double sigma)
+{
+    scout->sigma = fmax(CHANGE_SIGMA_MIN, fmin(sigma, SCOUT_SIGMA_MAX));
+    change_believe(&scout->change, scout->sigma);
+}
+
+void scout_doubt(struct scout *scout)
+{
+    scout_believe(scout, 2 * scout->sigma);
+}
+
+void scout_trust(struct scout *scout)
+{
+    scout_believe(scout, scout->sigma / 2);
+}
+
+double scout_doubts(const struct scout *scout)
+{
+    return scout->sigma - CHANGE_SIGMA_MIN;
 }
 
 void scout_refuse(struct scout *scout, uint64_t now_ns)
@@ -31,6 +54,7 @@ void scout_seed(struct scout *scout, const struct sample *sample)
 {
     scout_forget(scout, scout->pulse_ns);
     change_seed(&scout->change, scout_value(sample));
+    change_believe(&scout->change, scout->sigma);
 }
 
 void scout_shift(struct scout *scout, double by)
@@ -97,6 +121,7 @@ int scout_on_glance(struct scout *scout, const struct sample *sample, enum scout
     double value = scout_value(sample);
     int found = 0;
 
+    scout->level = scout->change.level;
     if (sample->refusals > 0) scout->refused_ns = sample->now_ns;
     if (sample->app_limited || sample->refusals > 0) {
         if (scout->pulsing) scout_end_pulse(scout, sample->now_ns);

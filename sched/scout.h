@@ -14,7 +14,12 @@
  * SCOUT_REFUSED_NS; nor on a path below SCOUT_SHORT_NS, where the kernel fills the path with what
  * there is, nor while the cores have no time left.
  *
- * What the owner does to the window by itself is no news: it calls scout_hold() then. */
+ * What the owner does to the window by itself is no news: it calls scout_hold() then.
+ *
+ * A path may be uneven by nature: its rate moves more, or more slowly, than CUSUM's σ knows, and
+ * such an alarm leads to what was there before. Each that did (scout_doubt) doubles the σ that is
+ * believed at least, up to SCOUT_SIGMA_MAX, with which a step by a factor of 3 is still found
+ * within four glances; each that was a change (scout_trust) halves it. */
 #ifndef SCHED_SCOUT_H
 #define SCHED_SCOUT_H
 
@@ -27,6 +32,7 @@
 #define SCOUT_SHORT_NS   (5 * NS_PER_MS)
 #define SCOUT_GLANCES    2u    /* of a pulse, at least; of a step that is found */
 #define SCOUT_SLACK      0.223 /* ln 1.25 */
+#define SCOUT_SIGMA_MAX  0.3   /* ln 3 is more than 3.6 of it */
 
 #define SCOUT_SLACK_MORE 0.02 /* more in flight brings less only at a server that is full */
 
@@ -39,6 +45,8 @@ enum scout_view {
 struct scout {
     bool pulsing;
     double slack; /* by which ln(rate) may differ at another window; SCOUT_SLACK, or the owner's */
+    double sigma; /* of ln(rate), that is believed at least */
+    double level; /* ln(rate): what the newest glance was compared with */
     /* private */
     struct change change; /* of ln(rate) */
     uint32_t skip;        /* glances */
@@ -48,13 +56,17 @@ struct scout {
 };
 
 void scout_init(struct scout *scout, uint64_t now_ns);
-/* The level is another one: it is measured anew. Refusals are remembered. */
+/* The level is another one: it is measured anew. Refusals and σ are remembered. */
 void scout_forget(struct scout *scout, uint64_t now_ns);
 void scout_refuse(struct scout *scout, uint64_t now_ns); /* the server refused */
 /* The level is known: the rate of a sample that was measured at the window that stays. */
 void scout_seed(struct scout *scout, const struct sample *sample);
 void scout_shift(struct scout *scout, double by);       /* the window moved; by ln(rate) */
 void scout_hold(struct scout *scout, uint32_t glances); /* these are looked away from */
+void scout_doubt(struct scout *scout);                  /* the news were none */
+void scout_trust(struct scout *scout);                  /* they were some */
+void scout_believe(struct scout *scout, double sigma);
+double scout_doubts(const struct scout *scout); /* by how much σ is believed larger; 0: nothing */
 /* One glance. −1 the path gives less, 1 more, 0 no news: then `pulsing` may be another. */
 int scout_on_glance(struct scout *scout, const struct sample *sample, enum scout_view view);
 /* The window while it pulses. */

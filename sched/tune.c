@@ -24,7 +24,8 @@ static double tune_next(const struct tune *tune)
 {
     const struct cc_limits *limits = &tune->cc.limits;
     double up = fmax(tune->level * TUNE_STEP, tune->level + 1);
-    double down = fmin(tune->level / TUNE_STEP, tune->level - 1);
+    double step = scout_doubts(&tune->scout) > 0 ? TUNE_STEP_DOUBT : TUNE_STEP;
+    double down = fmin(tune->level / step, tune->level - 1);
     return tune->upward ? fmin(up, limits->max) : fmax(down, limits->min);
 }
 
@@ -70,7 +71,22 @@ static bool tune_is_other(uint32_t slot)
     return (slot + 1) / 2 % 2 == 1;
 }
 
-enum tune_verdict { TUNE_GO_ON, TUNE_BETTER, TUNE_NOT_BETTER };
+enum tune_verdict { TUNE_GO_ON, TUNE_BETTER, TUNE_EQUAL_WITH_LESS, TUNE_NOT_BETTER };
+
+/* What decides is more than a doubted path does by itself. */
+static double tune_plain(const struct tune *tune)
+{
+    double doubt = scout_doubts(&tune->scout);
+    return doubt > 0 ? fmax(TUNE_PLAIN, 2 * tune->scout.sigma) : TUNE_PLAIN;
+}
+
+/* After the pairs that a decision usually takes. */
+static enum tune_verdict tune_judge_doubt(const struct tune *tune, double gain, double error)
+{
+    if (tune->upward || scout_doubts(&tune->scout) <= 0) return TUNE_NOT_BETTER;
+    if (gain > error - TUNE_EQUAL) return TUNE_EQUAL_WITH_LESS;
+    return tune->pairs < TUNE_PAIRS_DOUBT ? TUNE_GO_ON : TUNE_NOT_BETTER;
+}
 
 static enum tune_verdict tune_judge(const struct tune *tune)
 {
@@ -78,21 +94,23 @@ static enum tune_verdict tune_judge(const struct tune *tune)
     double mean = tune->sum / count;
     double gain = mean - TUNE_COST * log(tune->other / tune->level) - TUNE_MARGIN;
     if (tune->pairs == 1) {
-        if (gain > TUNE_PLAIN) return TUNE_BETTER;
-        return gain < -TUNE_PLAIN ? TUNE_NOT_BETTER : TUNE_GO_ON;
+        if (gain > tune_plain(tune)) return TUNE_BETTER;
+        return gain < -tune_plain(tune) ? TUNE_NOT_BETTER : TUNE_GO_ON;
     }
     double variance = fmax(0, tune->square_sum / count - mean * mean) * count / (count - 1);
-    double error = fmax(sqrt(variance), TUNE_SIGMA_MIN) / sqrt(count);
+    double least = TUNE_SIGMA_MIN + scout_doubts(&tune->scout) / 2;
+    double error = fmax(sqrt(variance), least) / sqrt(count);
     if (gain > 2 * error) return TUNE_BETTER;
-    if (gain < -2 * error || tune->pairs == TUNE_PAIRS_MAX) return TUNE_NOT_BETTER;
-    return TUNE_GO_ON;
+    if (gain < -2 * error) return TUNE_NOT_BETTER;
+    return tune->pairs < TUNE_PAIRS_MAX ? TUNE_GO_ON : tune_judge_doubt(tune, gain, error);
 }
 
 static void tune_to_model(struct tune *tune);
 
 /* What was plainly more says that the path has much more to give: the model finds it faster. */
-static void tune_start_up(struct tune *tune)
+static void tune_start_up(struct tune *tune, double before)
 {
+    bbr_remember(&tune->bbr, before, tune->scout.level);
     tune->bbr.cc.window = tune->level;
     bbr_start_up(&tune->bbr);
     tune_to_model(tune);
@@ -102,14 +120,22 @@ static void tune_accept(struct tune *tune)
 {
     double mean = tune->sum / tune->pairs;
 
+    bool doubted = scout_doubts(&tune->scout) > 0;
+    double before = doubted ? tune->level : tune->other;
     tune->level = tune->other;
     tune->rest = TUNE_REST_ROUNDS;
     scout_shift(&tune->scout, mean); /* by our own doing */
-    if (tune->upward && mean > TUNE_PLAIN) {
-        tune_start_up(tune);
+    if (tune->upward && mean > tune_plain(tune)) {
+        tune_start_up(tune, before);
     } else {
         tune_try(tune);
     }
+}
+
+static uint32_t tune_longer_rest(const struct tune *tune)
+{
+    bool doubted = scout_doubts(&tune->scout) > 0;
+    return (uint32_t)min_u64(2 * tune->rest, doubted ? TUNE_REST_DOUBT : TUNE_REST_MAX);
 }
 
 static void tune_end_pair(struct tune *tune)
@@ -121,9 +147,13 @@ static void tune_end_pair(struct tune *tune)
     tune->square_sum += difference * difference;
     switch (tune_judge(tune)) {
     case TUNE_BETTER: tune_accept(tune); break;
+    case TUNE_EQUAL_WITH_LESS:
+        cc_set(&tune->cc, tune->other, "an uneven path, on which less brings as much");
+        tune_accept(tune);
+        break;
     case TUNE_NOT_BETTER:
         tune->upward = !tune->upward;
-        tune_rest(tune, (uint32_t)min_u64(2 * tune->rest, TUNE_REST_MAX), "it was not better");
+        tune_rest(tune, tune_longer_rest(tune), "it was not better");
         break;
     default: break;
     }
@@ -179,6 +209,9 @@ static void tune_follow_model(struct tune *tune, const struct sample *sample)
     tune->cc.state = bbr->cc.state;
     tune->level = tune->cc.window;
     if (bbr->state != BBR_CRUISE || bbr->rounds_here == 0) return;
+    scout_believe(&tune->scout, bbr->scout.sigma);
+    /* There pulses and what is found by chance have only added. */
+    if (scout_doubts(&tune->scout) > 0) tune->upward = false;
     tune_rest(tune, tune->rest, tune->cc.why);
     if (!sample->app_limited) scout_seed(&tune->scout, sample);
 }
@@ -210,11 +243,13 @@ static bool tune_on_glance(struct cc *cc, const struct sample *sample)
     if (tune->state == TUNE_MODEL) return cc_on_glance(&tune->bbr.cc, sample);
     int news = scout_on_glance(&tune->scout, sample, tune_view(tune));
     if (news > 0 && cc->window > tune->level) {
+        double before = scout_doubts(&tune->scout) > 0 ? tune->level : cc->window;
         tune->level = cc->window;
-        tune_start_up(tune);
+        tune_start_up(tune, before);
         return true;
     }
     if (news != 0) {
+        bbr_remember(&tune->bbr, tune->level, tune->scout.level);
         cc_on_change(cc);
         return true;
     }

@@ -17,7 +17,13 @@
  * margin| > 2 standard errors, or TUNE_PAIRS_MAX pairs; what is plain in the first pair
  * (TUNE_PLAIN) needs no second. In the order A B B A a steady drift of the path cancels. A round
  * that was app-limited ends the experiment. The rest doubles with every failure: a stationary path
- * is left alone, but for the scout's pulses. While the cores have no time left nothing more is
+ * is left alone, but for the scout's pulses.
+ *
+ * On a path that was found uneven (scout_doubts) pairs are noisy as well, and pulses find less:
+ * what is plain must be more than that noise, and rests end sooner. There one less can never be
+ * proved better: of two windows with equal rates (TUNE_EQUAL) the smaller one is kept, after up to
+ * TUNE_PAIRS_DOUBT pairs.
+ * While the cores have no time left nothing more is
  * tried, only less.
  *
  * Reference: M. Dong et al., PCC Vivace: Online-Learning Congestion Control, NSDI 2018 */
@@ -27,13 +33,17 @@
 #include "sched/bbr.h"
 
 #define TUNE_STEP        1.25
+#define TUNE_STEP_DOUBT  1.5  /* less by so much shows in noise, where it is too little */
 #define TUNE_COST        0.1  /* a window a quarter larger must bring 2.2 % … */
 #define TUNE_MARGIN      0.01 /* … and 1 % that is above noise */
 #define TUNE_PLAIN       0.08
 #define TUNE_SIGMA_MIN   0.005 /* of a pair */
 #define TUNE_SLOT_ROUNDS 3u
 #define TUNE_PAIRS_MAX   4u
+#define TUNE_PAIRS_DOUBT 16u
+#define TUNE_EQUAL       0.03 /* of ln(rate) that a quarter less may cost where it is in doubt */
 #define TUNE_REST_ROUNDS 6u
+#define TUNE_REST_DOUBT  24u
 #define TUNE_REST_MAX    192u /* rounds: 40 s to minutes */
 
 enum tune_state { TUNE_MODEL, TUNE_REST, TUNE_TRY };

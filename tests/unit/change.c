@@ -93,6 +93,21 @@ static void test_one_outlier_is_none(void **state)
         assert_int_equal(change_add(&change, i % 20 == 19 ? -2 : 0), 0);
 }
 
+/* What is believed of σ holds, whatever was measured, and through a change. */
+static void test_believed(void **state)
+{
+    struct change change;
+    (void)state;
+    change_init(&change);
+    change_believe(&change, 0.2);
+    for (int i = 0; i < 400; i++)
+        assert_int_equal(change_add(&change, i / 20 % 2 ? 0.3 : 0), 0);
+    assert_int_equal(change_add(&change, -2), 0);
+    assert_int_equal(change_add(&change, -2), -1);
+    for (int i = 0; i < 400; i++)
+        assert_int_equal(change_add(&change, i / 20 % 2 ? 0.3 : 0), 0);
+}
+
 static void test_false_alarms(void **state)
 {
     struct change change;
@@ -113,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_slow_fall),
         cmocka_unit_test(test_shift_is_no_fall),
         cmocka_unit_test(test_one_outlier_is_none),
+        cmocka_unit_test(test_believed),
         cmocka_unit_test(test_false_alarms),
     };
     return cmocka_run_group_tests_name("change", tests, NULL, NULL);

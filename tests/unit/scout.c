@@ -130,6 +130,36 @@ static void test_views(void **state)
     }
 }
 
+/* Who was wrong believes in more noise, and hears a step by a factor of three all the same. */
+static void test_doubt(void **state)
+{
+    (void)state;
+    for (uint32_t doubts = 0; doubts <= 5; doubts++) {
+        struct world w;
+        uint32_t alarms = 0, found = 0;
+        open_world(&w);
+        for (uint32_t i = 0; i < doubts; i++)
+            scout_doubt(&w.scout);
+        assert_true(w.scout.sigma <= SCOUT_SIGMA_MAX);
+        assert_true((scout_doubts(&w.scout) > 0) == (doubts > 0));
+        w.sample.cpu_share = 1; /* no pulses between */
+        for (int i = 0; i < 200; i++) {
+            if (i == 100) scout_forget(&w.scout, w.sample.now_ns); /* outlasts that */
+            alarms += glance(&w, i / 10 % 2 ? 120e6 : 85e6, SCOUT_LEVEL) != 0;
+        }
+        assert_true((alarms == 0) == (doubts >= 2));
+        scout_forget(&w.scout, w.sample.now_ns);
+        for (int i = 0; i < 20; i++)
+            assert_int_equal(glance(&w, 100e6, SCOUT_LEVEL), 0);
+        while (found < 6 && glance(&w, 100e6 / 3, SCOUT_LEVEL) == 0)
+            found++;
+        assert_true(found < 4);
+        for (uint32_t i = 0; i < 4; i++)
+            scout_trust(&w.scout);
+        assert_true(scout_doubts(&w.scout) == 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_pulse_finds_nothing),
         cmocka_unit_test(test_no_pulse),
         cmocka_unit_test(test_views),
+        cmocka_unit_test(test_doubt),
     };
     return cmocka_run_group_tests_name("scout", tests, NULL, NULL);
 }

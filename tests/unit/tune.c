@@ -191,6 +191,110 @@ static void test_noise_is_no_change(void **state)
     }
 }
 
+struct uneven {            /* by nature: a path whose capacity is another each time */
+    double depth, seconds; /* of the most, and how long each lasts */
+    uint64_t rtt_ms;
+    uint32_t starts_max; /* in 20 minutes, the first included */
+};
+
+/* Seconds of it; returns what part of the capacity was used. */
+static double drive_uneven(struct world *w, const struct uneven *uneven, double most,
+                           struct rand *rand, double seconds)
+{
+    double moved = 0, could = 0;
+    for (double t = 0; t < seconds; t += uneven->seconds) {
+        w->path.capacity = most * (1 - uneven->depth * rand_unit(rand));
+        moved += drive(w, uneven->seconds);
+        could += w->path.capacity;
+    }
+    w->path.capacity = most * (1 - uneven->depth / 2); /* the mean */
+    return moved / could;
+}
+
+static void open_uneven(struct world *w, const struct uneven *uneven, uint64_t seed,
+                        struct rand *rand)
+{
+    open_world(w, 8);
+    rand_init(rand, 1000 + seed);
+    rand_init(&w->path.rand, seed);
+    w->path.rtt_ns = uneven->rtt_ms * NS_PER_MS;
+    w->path.latency_s = (double)uneven->rtt_ms / 1e3;
+}
+
+/* Capacity that is never the same: it begins anew a few times, then it knows; and the window is
+ * that of the path, not what chance has added up. */
+static void test_uneven_path(void **state)
+{
+    static const struct uneven rows[] = {
+        {0.3, 1, 100, 4}, {0.3, 1, 50, 6},  {0.3, 1, 20, 8},   {0.3, 5, 100, 6},
+        {0.1, 1, 100, 4}, {0.1, 5, 100, 4}, {0.3, 20, 100, 6}, {0.46, 5, 100, 12},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
+        for (uint64_t seed = 1; seed <= 10; seed++) {
+            struct world w;
+            struct rand rand;
+            open_uneven(&w, &rows[i], seed, &rand);
+            double used = drive_uneven(&w, &rows[i], 62.5e6, &rand, 1200);
+            double right = fmax(path_knee(&w.path), w.tune.cc.limits.min);
+            bool good =
+                used > 0.95 && w.tune.level <= 3 * right && w.path.startups <= rows[i].starts_max;
+            if (!good)
+                print_error("row %zu, seed %u: used %.3f, window %.1f of %.1f, %u starts\n", i,
+                            (uint32_t)seed, used, w.tune.level, right, w.path.startups);
+            assert_true(good);
+        }
+}
+
+/* Where it has become hard of hearing, a step by a factor of three is found all the same. */
+static void test_step_of_an_uneven_path(void **state)
+{
+    static const struct uneven rows[] = {{0.3, 1, 100, 0}, {0.3, 5, 100, 0}, {0.3, 1, 50, 0}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows) * 3; i++)
+        for (uint64_t seed = 1; seed <= 10; seed++) {
+            const struct uneven *uneven = &rows[i / 3];
+            struct world w;
+            struct rand rand;
+            open_uneven(&w, uneven, seed, &rand);
+            drive_uneven(&w, uneven, 62.5e6, &rand, 600 + (double)seed * 2.3);
+            double most = i % 3 == 0 ? 62.5e6 / 3 : 62.5e6;
+            if (i % 3 == 1) w.path.connection = 4e6;
+            if (i % 3 == 2) drive_uneven(&w, uneven, 62.5e6 / 3, &rand, 60); /* and up again */
+            w.path.startups = 0;
+            drive_uneven(&w, &(struct uneven){uneven->depth, 1, uneven->rtt_ms, 0}, most, &rand, 3);
+            uint32_t found = w.path.startups;
+            double used = drive_uneven(&w, uneven, most, &rand, 5);
+            if (used <= 0.9 || !found)
+                print_error("row %zu, seed %u: %.3f, found %u\n", i, (uint32_t)seed, used, found);
+            assert_true(used > 0.9);
+            assert_int_not_equal(found, 0);
+        }
+}
+
+/* What comes slowly there, or is hidden behind the window, is found by experiments. */
+static void test_uneven_path_needs_more(void **state)
+{
+    static const struct uneven uneven = {0.3, 1, 100, 0};
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        bool slowly = seed % 2;
+        struct world w;
+        struct rand rand;
+        open_uneven(&w, &uneven, seed, &rand);
+        w.path.connection = slowly ? 30e6 : 4e6;
+        drive_uneven(&w, &uneven, slowly ? 62.5e6 : 62.5e6 / 3, &rand, 600);
+        for (int t = 0; slowly && t < 120; t++) {
+            w.path.connection *= 0.98; /* to 2.7e6 */
+            drive_uneven(&w, &uneven, 62.5e6, &rand, 1);
+        }
+        drive_uneven(&w, &uneven, 62.5e6, &rand, slowly ? 60 : 3);
+        double used = drive_uneven(&w, &uneven, 62.5e6, &rand, 60);
+        if (used <= 0.8) print_error("seed %u: %.3f\n", (uint32_t)seed, used);
+        assert_true(used > 0.8);
+    }
+}
+
 /* Cores without time left get no more in flight, and lose what is too much. */
 static void test_busy_cores(void **state)
 {
@@ -278,6 +382,9 @@ int main(void)
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_connections_get_slower),
         cmocka_unit_test(test_noise_is_no_change),
+        cmocka_unit_test(test_uneven_path),
+        cmocka_unit_test(test_step_of_an_uneven_path),
+        cmocka_unit_test(test_uneven_path_needs_more),
         cmocka_unit_test(test_busy_cores),
         cmocka_unit_test(test_server_knee),
         cmocka_unit_test(test_refusals),
