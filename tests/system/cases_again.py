@@ -163,7 +163,7 @@ def write_credentials(t, token):
     os.rename(t.path("home", ".aws", "new"), t.path("home", ".aws", "credentials"))
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def credentials_that_expire(t):
     """Midway: argosy says so once, waits for new ones in the file, and goes on with them."""
     source = some_files(t)
@@ -180,7 +180,7 @@ def credentials_that_expire(t):
     require(len(t.keys(Prefix="p/")) == 40, f"{t.keys()}")
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def deadline_of_an_object(t):
     """An object that makes no progress fails after --deadline and six attempts, not before, and
     alone; --retries ends it by their number."""
@@ -201,7 +201,7 @@ def deadline_of_an_object(t):
             t.s3.delete_object(Bucket=t.bucket, Key=key)
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def retries_beyond_the_budget(t):
     """500 tokens a core, five a retry, of which a success brings its last retry's back: of 180
     retries at least 20 find none, and go one every 100 ms. Nothing fails for that."""

@@ -204,7 +204,7 @@ def wrong_region(t):
     require(t.keys() == {"k": 4, "up": 11 * MIB}, f"{t.keys()}")
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def closed_port(t):
     holder = socket.socket()  # bound, so that nobody else gets the port; but it does not listen
     holder.bind(("127.0.0.1", 0))

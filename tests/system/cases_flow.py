@@ -102,7 +102,7 @@ def fixed_shares_over_cores(t):
     require(connections <= 6, f"{connections} connections for fixed:5")
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def cubic_grows(t):
     """Nothing is refused, so slow start goes on to the bound; the log tells each step."""
     source = make_file(t.path("in"), 128 * MIB)
@@ -122,7 +122,7 @@ def cubic_grows(t):
     require(all(s["new"] != s["old"] and s["reason"] for s in steps), f"{steps}")
 
 
-@case()
+@case(waits=True)
 def the_closed_form_is_told(t):
     """Where it takes a while to answer, the model knows how few would do, and how many of them only
     wait; a controller that has no model says so. The path is slow until the log has said it."""
@@ -181,7 +181,7 @@ def limited(t, *rules):
     return "s3://limited/run/"
 
 
-@case()
+@case(waits=True)
 def limited_prefix_holds_nobody_up(t):
     """The server limits one prefix: it is refused little, and the other is done long before."""
     tree = two_prefixes(t, 400, 2000)

@@ -79,7 +79,7 @@ def slow_answers_make_ranges_grow(t):
     require(steps[0]["answer_ms"] >= WAIT_MS, f"{steps[0]}")
 
 
-@case()
+@case(waits=True)
 def from_object_to_object(t):
     """Equal parts in each object; the later ones' are larger."""
     serve(t, "--service-time", SLOW)
@@ -129,7 +129,7 @@ def killed_when_grown(t, direction, args, env, proxy):
     return known, proxy.moved[direction] - before, result
 
 
-@case()
+@case(waits=True)
 def grown_and_killed(t):
     """The parts that were known are not sent again, and stay where they were; the rest is cut
     anew."""

@@ -63,7 +63,7 @@ def reaches(rate, once):
     require(max(reached) > 0.75 * rate, f"too slow: {reached}, asked {rate} bytes/s")
 
 
-@case("stowage", "stowage-tls")
+@case("stowage", "stowage-tls", waits=True)
 def upload_at_a_rate(t):
     """Parts of 5 MiB are sent in slices: a fifth of a second more than the rate is never sent."""
     source = make_file(t.path("in"), 30 * MIB)
@@ -85,7 +85,7 @@ def upload_at_a_rate(t):
         require(t.get("k") == file.read(), "something else was stored")
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def download_at_a_rate(t):
     """By a timetable that says the same all day. What lies in argosy's own sockets is what goes
     beyond the rate, until it is read."""
@@ -110,7 +110,7 @@ def download_at_a_rate(t):
             windows[0]["state"] == "limited" and windows[0]["reason"], f"{windows}")
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def small_files_at_a_rate(t):
     """Many objects: the rate holds over all connections together, heads counted."""
     for number in range(400):

@@ -147,7 +147,7 @@ def begun(database):
     return database.in_transaction
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def interrupted_at_a_rate(t):
     """All parts in flight share the rate. So there are few of them, and not all are lost: two parts
     took ten seconds, and what comes after the signal is not more than the rest and one of them."""

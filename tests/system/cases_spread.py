@@ -157,7 +157,7 @@ def limited(t, rule):
     t.server.boto3().create_bucket(Bucket="limited")
 
 
-@case()
+@case(waits=True)
 def limits_of_prefixes(t):
     """Each digit has the server's limit for itself: what is refused as one prefix, is not as 16.
     The burst is more than any digit has names, so that nothing can be refused there."""
@@ -177,7 +177,7 @@ def limits_of_prefixes(t):
     require(spread["requests"] < plain["requests"], f"{spread} {plain}")
 
 
-@case()
+@case(waits=True)
 def a_digit_is_a_prefix(t):
     """The server holds back one digit: that one is slowed down, and no other."""
     names = [f"{i:04}" for i in range(600)]

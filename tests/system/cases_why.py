@@ -38,7 +38,7 @@ def serve(t, *args):
     return {**server.environment(), "AWS_ENDPOINT_URL": server.url}
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def a_rate_limit(t):
     source = make_file(t.path("in"), 24 * MIB)
     up = t.argosy("cp", *PARTS, "--max-rate", "8MiB", "--json", source, t.uri("k"))
@@ -47,7 +47,7 @@ def a_rate_limit(t):
     judge(down, "policy", "policy: the rate limit")
 
 
-@case()
+@case(waits=True)
 def a_slow_server(t):
     """A large file in parts, up and down, and small files, by all cores and by one."""
     env = serve(t, "--service-time", "fixed:400ms")
@@ -64,7 +64,7 @@ def a_slow_server(t):
             require("time: " in result.err, f"-v does not tell it each second\n{result}")
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def what_is_piped_in(t):
     """Less than a part, and many parts, from one who writes now and then."""
     for name, writes, count in (("small", 8, 100_000), ("large", 8, 3 * MIB)):
@@ -86,7 +86,7 @@ def what_is_piped_in(t):
         judge(result, "disk", "what is piped in")
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def who_reads_the_output(t):
     """32 KiB each 20 ms, from a pipe that holds two or so of them."""
     t.put("k", os.urandom(3 * MIB))
@@ -102,7 +102,7 @@ def who_reads_the_output(t):
                 for words in ("what reads the output", "the CPU")), f"{result}")
 
 
-@case()
+@case(waits=True)
 def lack_of_work(t):
     """One small object, which the server takes its time for: others could be under way as well."""
     env = serve(t, "--service-time", "fixed:1500ms")
@@ -161,32 +161,32 @@ def need_settings():
         raise Skip("the kernel's settings cannot be written here")
 
 
-@case()
+@case(waits=True)
 def the_servers_receive_window(t):
     need_settings()
     window(t, "receive_window", "the server's receive window", True,
            server="tcp_rmem=4096 65536 65536")
 
 
-@case()
+@case(waits=True)
 def our_receive_window(t):
     need_settings()
     window(t, "receive_window", "our receive window", False, client="tcp_rmem=4096 65536 65536")
 
 
-@case()
+@case(waits=True)
 def the_send_buffer(t):
     need_settings()
     window(t, "send_buffer", "the send buffer", True, client="tcp_wmem=4096 65536 65536")
 
 
-@case()
+@case(waits=True)
 def the_network(t):
     for upload in (True, False):
         window(t, "network_window", "the network", upload, path=("--rate", "50M", "--rtt", "20ms"))
 
 
-@case("stowage")
+@case("stowage", waits=True)
 def a_check(t):
     """argosy verify says it, too, of what it reads back."""
     for number in range(3):

@@ -1,7 +1,8 @@
 """The system tests' driver: cases, their environment, and the count.
 
 A case is a function in cases_*.py marked with @case("stowage", "rgw"): it runs once a server named,
-in a folder and a bucket of its own, and gets a `Test`. Names are module.function[server]. A server
+in a folder and a bucket of its own, and gets a `Test`. Names are module.function[server]. Cases
+marked with waits=True come first, some beside each other, each with a server of its own. A server
 whose programs are not installed makes its cases loud skips. Nothing of the caller's AWS_*, CA or
 proxy settings reaches the tests."""
 
@@ -30,6 +31,7 @@ PARTS = ("--part-size", "5M", "--multipart-threshold", "5M")  # as small as S3 h
 
 EXIT_OK, EXIT_SOME, EXIT_USAGE, EXIT_CREDENTIALS, EXIT_MISSING, EXIT_ENVIRONMENT = range(6)
 EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+WAITING_MAX = 3  # cases that wait beside each other
 FINISH_S = 120  # by then a program that ends at all has ended, on a machine that others load too
 
 cases = []  # (name, function, server name or None)
@@ -43,9 +45,12 @@ class Failure(AssertionError):
     """The case found a fault of the product."""
 
 
-def case(*servers):
-    """Registers a case for each server named; with none it runs once, without a server."""
+def case(*servers, waits=False):
+    """Registers a case for each server named; with none it runs once, without a server. waits: it
+    mostly waits, for what is slow on purpose, and may run beside others that do: it judges neither
+    speed nor CPU, and counts on no port that nobody holds."""
     def register(function):
+        function.waits = waits
         module = function.__module__.removeprefix("cases_")
         for server in servers or (None,):
             name = f"{module}.{function.__name__}" + (f"[{server}]" if server else "")
@@ -345,6 +350,65 @@ def run_one(name, function, server_name):
     return state, why
 
 
+class Beside:
+    """A case in a process of its own; take() waits for what became of it."""
+
+    def __init__(self, case_of):
+        import servers
+        self.name, self.started = case_of[0], time.monotonic()
+        self.file = tempfile.TemporaryFile()
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            servers.started.clear()
+            try:
+                try:
+                    done = run_one(*case_of)
+                finally:
+                    servers.stop_all()
+                self.file.write(json.dumps(done).encode())
+                self.file.flush()
+                sys.stdout.flush()
+            finally:  # what comes behind is our parent's
+                os._exit(0)
+
+    def take(self):
+        """(state, why, seconds); the process has ended."""
+        self.file.seek(0)
+        state, why = json.loads(self.file.read() or b'["FAILED", "its process ended amidst it"]')
+        return state, why, time.monotonic() - self.started
+
+
+def run_waiting(chosen):
+    """Name → (state, why, seconds) of the cases that mostly wait: so many beside each other."""
+    left = [c for c in chosen if c[1].waits]
+    under_way, results = {}, {}
+    if len(left) < 2:
+        return results
+    print(f"        {len(left)} cases that mostly wait, {WAITING_MAX} at a time, come first",
+          flush=True)
+    try:
+        while left or under_way:
+            while left and len(under_way) < WAITING_MAX:
+                beside = Beside(left.pop(0))
+                under_way[beside.pid] = beside
+            for pid in list(under_way):
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    beside = under_way.pop(pid)
+                    results[beside.name] = beside.take()
+            time.sleep(0.02)
+    finally:
+        for pid in under_way:
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
+    return results
+
+
+def run_timed(name, function, server_name):
+    started = time.monotonic()
+    return (*run_one(name, function, server_name), time.monotonic() - started)
+
+
 def run(words):
     """(passed, failed, skipped)."""
     clean_environment()
@@ -353,11 +417,11 @@ def run(words):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     total, skips = {"ok": 0, "FAILED": 0, "SKIPPED": 0}, {}
     try:
+        waited = run_waiting(chosen)
         for name, function, server in chosen:
-            started = time.monotonic()
-            state, why = run_one(name, function, server)
+            state, why, seconds = waited.get(name) or run_timed(name, function, server)
             total[state] += 1
-            print(f"{state:7} system {name} ({time.monotonic() - started:.1f} s)", flush=True)
+            print(f"{state:7} system {name} ({seconds:.1f} s)", flush=True)
             if state == "SKIPPED":
                 skips.setdefault(why, []).append(name)
             if state == "FAILED":
