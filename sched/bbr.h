@@ -108,10 +108,9 @@ struct bbr {
 };
 
 void bbr_init(struct bbr *bbr, const struct cc_limits *limits);
-void bbr_start_up(struct bbr *bbr); /* anew, from the present window, with which nothing was
-                                               refused; on a short path as well */
-/* What was found may be none: this is what to compare with. Before bbr_start_up and cc_on_change.
- * */
+/* Anew, from the present window, with which nothing was refused; on a short path as well. */
+void bbr_start_up(struct bbr *bbr);
+/* A change may be none: what to compare with. Comes before bbr_start_up and cc_on_change. */
 void bbr_remember(struct bbr *bbr, double window, double level);
 double bbr_rate(const struct bbr *bbr);     /* BtlBw, bytes/s; 0: no sample yet */
 double bbr_slowness(const struct bbr *bbr); /* request-ns a byte */
