@@ -737,15 +737,27 @@ uint64_t exchange_moved_bytes(const struct exchange *x)
     return bytes - min_u64(bytes, x->first_bytes);
 }
 
+/* Of what the kernel took from us and sent: has the peer's not told that it is there? */
+static bool exchange_is_unanswered(const struct ring_tcp_info *info)
+{
+    return info->bytes_sent > info->bytes_acked + info->bytes_retransmitted;
+}
+
 bool exchange_view(struct exchange *x, struct exchange_view *view)
 {
-    uint64_t bytes, known = x->sent_bytes + x->received_bytes;
-    if (!x->conn || x->err || x->closing || !exchange_count(x, &bytes)) return false;
+    struct ring_tcp_info info;
+    uint64_t known = x->sent_bytes + x->received_bytes;
+    if (!x->conn || x->err || x->closing) return false;
+    if (ring_socket_info(x->core->ring, x->conn->stream->fd, &info)) return false;
+    uint64_t bytes = info.bytes_acked + info.bytes_received;
     exchange_tally(x);
     if (x->first_bytes == UINT64_MAX) x->first_bytes = bytes - min_u64(bytes, known);
     *view = (struct exchange_view){.wait = (enum exchange_wait)x->wait,
                                    .moved_bytes = bytes - min_u64(bytes, x->first_bytes),
-                                   .waited_ns = x->waited_ns};
+                                   .waited_ns = x->waited_ns,
+                                   .unsent = !exchange_is_sent(x) || info.not_sent_bytes > 0};
+    bool moving = view->unsent || exchange_is_unanswered(&info);
+    if (view->wait == EXCHANGE_WAIT_ANSWER && moving) view->wait = EXCHANGE_WAIT_SEND;
     return true;
 }
 

@@ -64,9 +64,11 @@ enum exchange_wait { /* for what */
 };
 
 struct exchange_view {
+    /* SEND, not ANSWER, while the peer's kernel has not acknowledged all: ours holds megabytes. */
     enum exchange_wait wait;
     uint64_t moved_bytes; /* by TCP's counters, both ways, heads and TLS included: about right */
     uint64_t waited_ns;   /* for the peer, since there is a connection */
+    bool unsent;          /* some of the request is here yet: with its owner, or in our kernel */
 };
 
 struct exchange {

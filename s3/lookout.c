@@ -120,6 +120,7 @@ static void lookout_see(struct lookout *lookout, struct request *request)
         lookout->core->now_ns - x->started_ns >= STRAGGLER_LOOK_NS && exchange_view(x, &now);
     if (!item->seen) return;
     uint64_t bytes = lookout_bytes(request);
+    item->unsent = now.unsent;
     item->view = (struct straggler_view){
         .bytes = bytes,
         .moved_bytes = now.moved_bytes,
@@ -165,8 +166,7 @@ static void lookout_cut_lone(struct request *request)
 
 static bool lookout_may_cut(const struct request *request)
 {
-    bool sent = request->exchange.sent_ns != 0;
-    return lookout_rule_of(request->call->kind) != LOOKOUT_UNSENT || !sent;
+    return lookout_rule_of(request->call->kind) != LOOKOUT_UNSENT || request->watched.unsent;
 }
 
 /* True when it was cut for being slow: one at a look, so that it shows at the next whether that

@@ -5,7 +5,8 @@
  *   parts of uploads          at any time: two copies of a part may arrive then, which s3/upload
  *                             sorts out with ListParts before it completes
  *   ranges, whole downloads   at any time: they go on from what was written
- *   whole objects up          while not all is sent, so that the server cannot have the object
+ *   whole objects up          while not all has left this machine, so that the server cannot have
+ *                             the object
  *   listings, HEAD            only when they trickle
  *   all else                  never: a completion or a copy in the server is silent, or sends a
  *                             space now and then, for as long as it takes
@@ -23,7 +24,7 @@ struct lookout_item { /* of a request */
     struct straggler_trail trail;
     struct straggler_view view; /* of this look, when it was seen */
     uint32_t cuts, lone_cuts;   /* of the same part, range or object */
-    bool watched, seen;
+    bool watched, seen, unsent; /* the last two: at this look */
 };
 
 struct lookout { /* of a client */

@@ -512,7 +512,13 @@ void net_cancel(struct ring_entry *entry)
 void net_info(int fd, struct ring_tcp_info *info)
 {
     const struct net_conn *conn = conn_of(fd);
+    const struct link *first = list_first(&conn->up.chunks);
+    uint64_t on_way = conn->up.in_flight; /* of what is slow, one segment: the rest waits here */
+    if (first && conn->up.slow_bytes_per_s)
+        on_way = container_of(first, struct net_chunk, link)->bytes;
     *info = (struct ring_tcp_info){.bytes_acked = conn->acked,
+                                   .bytes_sent = conn->acked + on_way,
+                                   .not_sent_bytes = (uint32_t)(conn->up.in_flight - on_way),
                                    .bytes_received = conn->received,
                                    .rtt_ns = 2 * net.options.delay_ns};
 }

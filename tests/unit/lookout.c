@@ -38,7 +38,8 @@ bool exchange_view(struct exchange *x, struct exchange_view *view)
     struct lane *lane = container_of(x, struct lane, request.exchange);
     *view = (struct exchange_view){.wait = EXCHANGE_WAIT_SEND,
                                    .moved_bytes = lane->moved_bytes,
-                                   .waited_ns = core.now_ns - x->started_ns};
+                                   .waited_ns = core.now_ns - x->started_ns,
+                                   .unsent = x->sent_ns == 0};
     return !lane->lost;
 }
 
@@ -201,7 +202,7 @@ static void test_behind(void **state)
         assert_int_equal(lanes[i].cuts, 0);
 }
 
-/* The server may have a whole object when all was sent. */
+/* The server may have a whole object when all has left. */
 static void test_sent(void **state)
 {
     (void)state;
