@@ -45,6 +45,7 @@ void keep_init(struct keep *keep, struct station *station)
     keep->station = station;
     keep->past = NULL;
     keep->row.number = 0;
+    keep->doubt = 0;
 }
 
 struct past_object *keep_find(const struct keep *keep, const struct work *object)
@@ -239,6 +240,38 @@ void keep_begun_upload(struct keep *keep, const char *upload_id, int64_t created
     row->created_s = created_s;
     snprintf(row->upload_id, sizeof row->upload_id, "%s", upload_id);
     keep_put(keep);
+}
+
+/* One byte a part: whoever knew its id would have sent larger ones (s3/sweep). `until_s`: as
+ * journal_object's. */
+static void keep_put_doubt(struct keep *keep, int64_t until_s)
+{
+    struct journal_object row = {.number = keep->doubt,
+                                 .state = JOURNAL_CREATING,
+                                 .created_s = keep->doubt_s,
+                                 .until_s = until_s,
+                                 .part_bytes = 1};
+    memcpy(row.key, keep->row.key, sizeof row.key);
+    journal_put_object(keep->station->journal, &row);
+}
+
+void keep_doubt(struct keep *keep, int64_t asked_s)
+{
+    if (keep->row.number == 0 || !keep_is_on(keep->station)) return;
+    keep->doubt = journal_new_number(keep->station->journal);
+    keep->doubt_s = asked_s;
+    keep_put_doubt(keep, 0);
+}
+
+/* What stays was begun by now: nobody else will say when its process ended. */
+void keep_settle_doubt(struct keep *keep, bool over)
+{
+    if (keep->doubt == 0) return;
+    if (over)
+        journal_drop_object(keep->station->journal, keep->doubt);
+    else
+        keep_put_doubt(keep, (int64_t)(clock_wall_ns() / NS_PER_S));
+    keep->doubt = 0;
 }
 
 void keep_begun_download(struct keep *keep, const struct work *object, const char *temp,

@@ -27,6 +27,8 @@ struct keep { /* of a large object under way */
     struct past_object *past;  /* what it goes on from; NULL: nothing */
     struct journal_object row; /* number 0: it has no rows */
     bool goes_on;              /* an upload that a later run can go on with */
+    uint32_t doubt;            /* the number of its twin's row; 0: it has none */
+    int64_t doubt_s;           /* from when on that may have been begun */
 };
 
 /* Has an earlier run of the job done this object, in this very state? `identity`: the file's as it
@@ -53,6 +55,13 @@ void keep_intend_upload(struct keep *keep, const struct work *object, uint64_t p
                         bool goes_on, struct op *op);
 /* It has this id; created_s by the server's clock, or INT64_MAX. */
 void keep_begun_upload(struct keep *keep, const char *upload_id, int64_t created_s);
+/* Before keep_begun_upload(): it was asked for more than once, from then on, and a second upload
+ * may be there, whose id nobody knows. That has a row of its own until it was looked for (s3/twin).
+ * */
+void keep_doubt(struct keep *keep, int64_t asked_s);
+/* It was looked for, or else (not `over`) will be by a later run, or a clean. Nothing, when there
+ * is no such row. */
+void keep_settle_doubt(struct keep *keep, bool over);
 /* Cuts `parts`, an empty table, as `past` had it. Errors: as multipart_cut(). */
 MUST_USE enum err keep_cut(const struct past_object *past, struct multipart *parts);
 /* Goes on from `past`, whose parts are done in `parts`, a table of waiting ones, as far as they

@@ -23,6 +23,7 @@
  *
  *     of a process that is dead   it may have known the id, and the journal not yet: no part came
  *                                 after its end, none is larger than its own were to be
+ *                                 (of a twin that it knew of: none at all)
  *     a twin                      no part at all, since nobody knows its id; it was initiated as
  *                                 near to ours as the first attempt was to the answer, by the same
  *                                 user; and there are not more such than answers that got lost

@@ -323,6 +323,7 @@ static uint32_t upload_move(struct machine *machine)
     machine_begin(machine);
     upload->moving = true;
     upload->server_sums = upload->request.reply.checksum_algorithm[0] != '\0';
+    if (upload->request.doubts > 0) keep_doubt(&upload->keep, upload->twin.doubt.asked_s);
     keep_begun_upload(&upload->keep, upload->upload_id, upload->created_s);
     upload_tell_again(upload);
     return UPLOAD_MOVING;
@@ -534,6 +535,7 @@ static uint32_t upload_tidy(struct machine *machine)
 static uint32_t upload_seal(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
+    keep_settle_doubt(&upload->keep, upload->kept.err == ERR_NONE);
     machine_begin(machine);
     keep_flush(&upload->keep, &upload->kept);
     return UPLOAD_SEALING;
@@ -583,6 +585,12 @@ static uint32_t upload_completed(struct machine *machine)
     return upload_fail(upload, ERR_CHECKSUM_OBJECT, "");
 }
 
+static void upload_leave_twin(struct upload *upload)
+{
+    twin_leave(&upload->twin);
+    keep_settle_doubt(&upload->keep, false);
+}
+
 static uint32_t upload_restart(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
@@ -590,7 +598,7 @@ static uint32_t upload_restart(struct machine *machine)
     const char *why =
         altered ? "the server made something else of the upload" : "the server lost the upload";
     upload->restarts++;
-    twin_leave(&upload->twin);
+    upload_leave_twin(upload);
     upload->restarting = upload->doubtful = false;
     upload->all_confirmed = true;
     upload->upload_id[0] = '\0';
@@ -621,7 +629,7 @@ static uint32_t upload_leave(struct machine *machine)
 static uint32_t upload_clean(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
-    if (upload->parts.done_count == 0 || !upload->upload_id[0]) twin_leave(&upload->twin);
+    if (upload->parts.done_count == 0 || !upload->upload_id[0]) upload_leave_twin(upload);
     if (twin_sweep(&upload->twin, &upload->kept)) machine_begin(machine);
     return UPLOAD_CLEANING;
 }
@@ -630,6 +638,7 @@ static uint32_t upload_clean(struct machine *machine)
 static uint32_t upload_abort(struct machine *machine)
 {
     struct upload *upload = upload_of(machine);
+    keep_settle_doubt(&upload->keep, upload->kept.err == ERR_NONE);
     upload->parked = machine->err && keep_parks(&upload->keep, machine->err);
     upload->step_err = ERR_NONE;
     if (upload->upload_id[0] && !upload->parked) {

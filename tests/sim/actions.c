@@ -110,6 +110,7 @@ static void create_upload(struct server_request *request, struct server_reply *r
     const char *mtime = server_header(request, "x-amz-meta-mtime");
     struct store_upload *upload = store_create(request->key);
     upload->late = request->late;
+    upload->behind = scenario_is_behind(upload->created_s);
     if (mtime) snprintf(upload->mtime, sizeof upload->mtime, "%s", mtime);
     for (enum checksum_kind kind = CHECKSUM_CRC32C; algorithm && kind < CHECKSUM_KINDS; kind++)
         if (strcmp(algorithm, proof_algorithm(kind)) == 0 && server_world()->sums)

@@ -247,11 +247,12 @@ void rules_check_cut(void)
 
 /* ── the copy is given up ───────────────────────────────────────────────────────────────────── */
 
-/* Why an upload may be there still: the journal could not know of it, or its client's last words
- * came late. */
+/* Why an upload may be there still: the journal could not know of it; or its client's last words
+ * came late: when the next process was there, or so long behind the end of theirs that what is
+ * begun then may be another writer's. */
 static bool is_beyond_clean(const struct store_upload *upload)
 {
-    return upload->late || vfs_failed();
+    return upload->late || upload->behind || vfs_failed();
 }
 
 void rules_check_clean(void)

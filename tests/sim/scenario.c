@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "s3/sweep.h"
 #include "tests/sim/abandon.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/elsewhere.h"
@@ -50,6 +51,7 @@ static struct { /* of the process that runs */
     struct event interrupt;
     uint64_t interrupted_ns; /* 0: it was not */
     uint64_t started_ns, ended_ns, limit_ns;
+    uint64_t over_ns; /* it ended by itself; 0: it did not */
     struct net_options net;
 } life;
 
@@ -438,6 +440,13 @@ void scenario_on_line(enum log_level level, const char *text)
     item->done = item->ever_done = true;
 }
 
+/* By then the journal's word of the end of a process has passed, and five seconds for clocks. */
+bool scenario_is_behind(int64_t now_s)
+{
+    uint64_t ended_s = (life.over_ns + world->wall_offset_ns) / NS_PER_S;
+    return life.over_ns > 0 && now_s > (int64_t)(ended_s + SWEEP_CLOCK_S);
+}
+
 static bool is_calm(void)
 {
     return world->faulty && world->now_ns > world->calm_ns;
@@ -558,9 +567,10 @@ static void run_life(void)
     life.limit_ns = world->faulty ? FAULTY_NS_MAX : FAULTLESS_NS_MAX;
     scenario.stalls = scenario.lone = 0;
     scenario.moved_before = server_moved_bytes();
-    life.interrupted_ns = 0;
+    life.interrupted_ns = life.over_ns = 0;
     bool by_itself = run_process();
     life.ended_ns = world->now_ns;
+    life.over_ns = by_itself ? world->now_ns : 0;
     life.run = NULL;
     scenario.ended = cut_settle();
     CHECK(by_itself == (scenario.ended == CUT_NONE));

@@ -67,6 +67,7 @@ const char *scenario_kind_name(uint32_t kind); /* NULL: there is no such */
 bool scenario_is_upload(void);
 bool scenario_is_tree(void);
 bool scenario_is_pipe(void);
+bool scenario_is_behind(int64_t now_s); /* long after the last process ended by itself */
 
 /* told by the fakes */
 void scenario_on_found(const char *path, enum err err);

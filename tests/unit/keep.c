@@ -107,6 +107,50 @@ static void look_again(void)
     keep_init(&keep, &station);
 }
 
+/* What a process that dies leaves of an upload that was begun twice, besides the one it knows. */
+static void test_a_doubt_has_a_row(void **state)
+{
+    (void)state;
+    keep_intend_upload(&keep, &object, PART, true, &op);
+    wait_for_it();
+    keep_doubt(&keep, 70);
+    keep_begun_upload(&keep, "the id", 77);
+    keep_flush(&keep, &op);
+    wait_for_it();
+    assert_int_equal(past_load(&past, db, job_id), ERR_NONE);
+    assert_int_equal(past.object_count, 2);
+    assert_string_equal(past.objects[0].row.upload_id, "the id");
+    const struct past_object *twin = &past.objects[1];
+    assert_int_equal(twin->row.state, JOURNAL_CREATING);
+    assert_string_equal(twin->row.key, "key");
+    assert_string_equal(twin->row.upload_id, "");
+    assert_int_equal(twin->row.created_s, 70);
+    assert_int_equal(twin->row.until_s, 0);
+    assert_int_equal(twin->row.part_bytes, 1);
+    assert_int_equal(twin->known_count, 1);
+    assert_string_equal(twin->known[0], "the id");
+    past_fini(&past);
+}
+
+static void test_a_doubt_is_settled(void **state)
+{
+    (void)state;
+    for (int over = 0; over < 2; over++) {
+        begin(true);
+        keep_doubt(&keep, 70);
+        keep_settle_doubt(&keep, over);
+        keep_settle_doubt(&keep, !over); /* once */
+        keep_flush(&keep, &op);
+        wait_for_it();
+        keep_drop(&keep);
+        keep_doubt(&keep, 70); /* of nothing */
+        assert_int_equal(past_load(&past, db, job_id), ERR_NONE);
+        assert_int_equal(past.object_count, 2); /* the second time that of before */
+        assert_true(past.objects[over ? 0 : 1].row.until_s > 70);
+        past_fini(&past);
+    }
+}
+
 static void test_an_upload_is_taken_up(void **state)
 {
     struct multipart parts;
@@ -357,6 +401,8 @@ static void test_without_a_journal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_a_doubt_has_a_row),
+        TEST(test_a_doubt_is_settled),
         TEST(test_an_upload_is_taken_up),
         TEST(test_a_grown_upload_is_taken_up),
         TEST(test_what_does_not_fit),
