@@ -3,17 +3,25 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "tests/sim/scenario.h"
 #include "tests/sim/world.h"
 
 #define HOME_HOST    "s3.sim:9000"
 #define OTHER_HOST   "two.sim:9000"
 #define OTHER_REGION "eu-sim-1"
 
+#define REFUSED_MAX 4096u
+
 static struct {
     enum elsewhere kind;
     uint64_t count;
     bool literal; /* the endpoint is an address */
+    /* of this process: since when it knows, as x-amz-date says it; and what was sent on so far */
+    char learned[32];
+    uint64_t refused[REFUSED_MAX];
+    uint32_t refused_count;
 } elsewhere;
 
 void elsewhere_draw(struct conf *conf)
@@ -37,6 +45,54 @@ enum elsewhere elsewhere_world(void)
 uint64_t elsewhere_count(void)
 {
     return elsewhere.count;
+}
+
+void elsewhere_on_process(void)
+{
+    elsewhere.learned[0] = '\0';
+    elsewhere.refused_count = 0;
+}
+
+void elsewhere_on_line(const char *text)
+{
+    bool learns = strstr(text, "; signing for that") || strstr(text, "; going there");
+    time_t now_s = (time_t)((world->now_ns + world->wall_offset_ns) / NS_PER_S);
+    struct tm tm;
+    if (!learns || elsewhere.learned[0]) return;
+    strftime(elsewhere.learned, sizeof elsewhere.learned, "%Y%m%dT%H%M%SZ", gmtime_r(&now_s, &tm));
+}
+
+static uint64_t add_text(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    return (hash ^ 0xff) * 0x100000001b3u;
+}
+
+/* What asks for the same is the same request (FNV-1a; Fowler, Noll, Vo). */
+static uint64_t name_of(const struct server_request *request)
+{
+    const char *range = server_header(request, "range");
+    uint64_t hash = add_text(add_text(0xcbf29ce484222325u, request->method), request->key);
+    for (uint32_t i = 0; i < request->query_count; i++)
+        hash = add_text(add_text(hash, request->query[i].name), request->query[i].value);
+    return add_text(hash, range ? range : "");
+}
+
+/* Where a bucket is is learned once: what is asked again is asked there, and so is all that is
+ * signed when it is known. What was signed before may wait for a connection still. */
+static void check_once(const struct server_request *request)
+{
+    const char *date = server_header(request, "x-amz-date");
+    uint64_t name = name_of(request);
+    if (request->late || !scenario_world()->pure) return;
+    for (uint32_t i = 0; i < elsewhere.refused_count; i++)
+        if (elsewhere.refused[i] == name)
+            world_broken("%s %s was sent elsewhere twice", request->method, request->key);
+    if (elsewhere.refused_count < REFUSED_MAX) elsewhere.refused[elsewhere.refused_count++] = name;
+    if (elsewhere.learned[0] && date && strcmp(date, elsewhere.learned) > 0)
+        world_broken("%s %s was signed at %s, where it is was known at %s", request->method,
+                     request->key, date, elsewhere.learned);
 }
 
 /* With what tells where to: to a HEAD, and to what is temporary, a header alone. */
@@ -109,5 +165,6 @@ bool elsewhere_answers(const struct server_request *request, struct server_reply
         break;
     }
     elsewhere.count++;
+    if (elsewhere.kind != ELSEWHERE_TIMES) check_once(request);
     return true;
 }

@@ -15,7 +15,9 @@ enum elsewhere { ELSEWHERE_NOT, ELSEWHERE_MOVED, ELSEWHERE_TIMES, ELSEWHERE_REGI
 /* Draws it for an endpoint with a name, and what the user says about it. */
 void elsewhere_draw(struct conf *conf);
 enum elsewhere elsewhere_world(void);
-uint64_t elsewhere_count(void); /* answers that sent somebody elsewhere, so far */
+uint64_t elsewhere_count(void);           /* answers that sent somebody elsewhere, so far */
+void elsewhere_on_process(void);          /* another one begins, and knows nothing */
+void elsewhere_on_line(const char *text); /* of its log */
 /* True: the request is answered so. */
 bool elsewhere_answers(const struct server_request *request, struct server_reply *reply);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sched/task.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/elsewhere.h"
 #include "tests/sim/items.h"
@@ -300,13 +301,15 @@ static void check_moved(void)
                      (unsigned long long)server_excused_bytes());
 }
 
-/* Once a process has learned where the bucket is, it asks there: what was under way is sent on. */
+/* Once a process has learned where the bucket is, it asks there: what was under way is sent on,
+ * each once (elsewhere.h). A core has its connections' number of tasks of each rank under way:
+ * those that wait for a connection are signed as well. And one lists. */
 static void check_elsewhere(void)
 {
     const struct scenario *scenario = scenario_world();
     const struct conf *conf = &scenario->conf;
     uint64_t lives = scenario->kills + scenario->power_cuts + 1 + scenario->given_up;
-    uint64_t most = lives * conf->cpu_count * conf->connections_max;
+    uint64_t most = lives * (conf->cpu_count * TASK_RANKS * conf->connections_max + 1);
     if (!scenario->pure || elsewhere_world() == ELSEWHERE_TIMES) return;
     if (elsewhere_count() > most)
         world_broken("%llu requests were sent elsewhere, in %llu processes",

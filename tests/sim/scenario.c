@@ -423,6 +423,7 @@ void scenario_on_listed(const char *key)
 void scenario_on_line(enum log_level level, const char *text)
 {
     char name[PATH_BYTES_MAX];
+    elsewhere_on_line(text);
     if (strstr(text, "next to nothing moved for minutes"))
         scenario.lone++;
     else if (strstr(text, "next to nothing moved"))
@@ -492,6 +493,7 @@ static void prepare(void)
 {
     const struct blob *state = items_world()->all[0].states[0];
     struct pipe_world *pipes = pipe_world();
+    elsewhere_on_process();
     scenario.done_lines = 0;
     for (uint32_t i = 0; i < items_world()->count; i++)
         items_world()->all[i].found = items_world()->all[i].done = false;
@@ -693,6 +695,7 @@ static void give_up(struct scenario_totals *totals)
     life.started_ns = world->now_ns;
     life.limit_ns = FAULTY_NS_MAX;
     life.interrupted_ns = 0;
+    elsewhere_on_process();
     __atomic_add_fetch(&totals->left_uploads, rules_uploads(), __ATOMIC_RELAXED);
     __atomic_add_fetch(&totals->left_temps, rules_temps(), __ATOMIC_RELAXED);
     bool waited = abandon_run(rand_below(&world->later, 2) == 0);
