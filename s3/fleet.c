@@ -99,6 +99,7 @@ void fleet_count(const struct fleet *fleet, struct fleet_counts *counts)
         counts->done_bytes += meter_read(&station->done_bytes);
         counts->moving_bytes += meter_read(&station->moving_bytes);
         counts->before_bytes += meter_read(&station->before_bytes);
+        counts->stray_files += meter_read(&station->stray_files);
         blame_add_up(&fleet->seats[i].mover.blame, &counts->blame);
         for (uint32_t e = 0; e < fleet->conf->endpoint_count; e++) {
             counts->requests += meter_read(&station->clients[e].requests);

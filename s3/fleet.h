@@ -16,7 +16,7 @@ struct fleet_seat { /* a core's part */
 
 struct fleet_counts { /* of all cores, so far */
     uint64_t done_bytes, moving_bytes, before_bytes, requests, retries, connections, cuts,
-        cut_bytes;
+        cut_bytes, stray_files;
     struct blame_totals blame;
 };
 

@@ -380,6 +380,7 @@ void run_read(const struct run *run, struct run_numbers *numbers)
     numbers->done_bytes = counts.done_bytes;
     numbers->moving_bytes = counts.moving_bytes;
     numbers->before_bytes += counts.before_bytes;
+    numbers->stray_files = counts.stray_files;
     numbers->requests = counts.requests;
     numbers->retries = counts.retries;
     numbers->connections = counts.connections;

@@ -39,6 +39,7 @@ struct run_numbers {
     uint64_t moving_bytes; /* beside those, of parts under way: acknowledged by TCP */
     uint64_t unconfirmed;  /* objects whose checksum the server did not confirm */
     uint64_t unverified;   /* downloads for which the server had no checksum */
+    uint64_t stray_files;  /* temporary files that could not be removed */
     uint64_t requests, retries, connections;
     uint64_t cuts, cut_bytes;  /* requests cut for being slow; what was moved in vain by them */
     uint64_t window;           /* parts that may be in flight, all cores */

@@ -75,18 +75,30 @@ static bool sink_may_clear(const struct sink *sink)
     return creates && sink->station->temp_tag != 0 && !sink->cleared;
 }
 
+/* The disk keeps the temporary file. */
+static void sink_on_stray(const struct sink *sink, enum err err)
+{
+    struct station *station = sink->station;
+    meter_add(&station->stray_files, 1);
+    log_line(&station->conf->log, LOG_WARNING,
+             "warning: %s: this temporary file could not be removed: %s", sink->temp,
+             err_sentence(err));
+}
+
 /* Some failures are forks in the way: a missing folder at its opening, a temporary file of an
  * earlier run, a taken name at the rename, and a file system whose folders cannot be synced. */
 static void sink_on_step(struct op *op)
 {
     struct sink *sink = container_of(op, struct sink, step);
     struct machine *machine = &sink->machine;
+    bool stays = machine->state == SINK_UNLINKING && op->err && op->err != ERR_FILE_MISSING;
     bool folder = machine->state == SINK_FOLDING && op->err == ERR_FILE_MISSING;
     bool settle = machine->state == SINK_SETTLING && op->raw == EINVAL;
     bool rename = machine->state == SINK_RENAMING && (op->raw == EEXIST || op->raw == EINVAL);
     bool check = machine->state == SINK_CHECKING && op->err == ERR_FILE_MISSING;
     bool taken = machine->state == SINK_CREATING && op->raw == EEXIST && sink_may_clear(sink);
     if (folder && !sink->made_folders) sink->folder_missing = sink->entry == SINK_ENTRY_OPEN;
+    if (stays) sink_on_stray(sink, op->err);
     if (rename) sink->target_there = true;
     if (taken) sink->taken = true;
     if ((folder && sink->folder_missing) || rename || check || settle || taken)

@@ -22,6 +22,7 @@ struct station {
     struct meter done_bytes;   /* acknowledged by the server, or written */
     struct meter moving_bytes; /* of parts that are out: acknowledged by the peer's TCP */
     struct meter before_bytes; /* the same, by an earlier run, of large objects under way */
+    struct meter stray_files;  /* temporary ones that the disk did not let go */
     struct journal *journal;   /* on the home core only; NULL: none is kept */
     struct past *past;         /* what it had from earlier runs, then */
     struct sweep *sweep;       /* removes what is of no use; on the home core only */

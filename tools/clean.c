@@ -81,13 +81,14 @@ static enum err clean_remains(struct past *past, const struct journal_job *job,
     return err;
 }
 
-/* Works somebody on another job of that tag? The same command may be there again (--no-resume). */
+/* Works somebody on another job of that tag? The same command may be there again (--no-resume). Of
+ * a job that was done every other one counts: the last of them looks. */
 static bool clean_is_shared(struct journal_db *db, const struct journal_job *job)
 {
     struct journal_job other = {.id = 0};
-    bool found = true;
+    bool found = true, any = job->state == JOURNAL_DONE;
     while (!journal_db_next_job(db, &other, &found) && found)
-        if (other.id != job->id && other.tag == job->tag && !journal_db_is_free(&other))
+        if (other.id != job->id && other.tag == job->tag && (any || !journal_db_is_free(&other)))
             return true;
     return found; /* what cannot be read may be shared */
 }
@@ -99,14 +100,25 @@ static enum err clean_named(struct journal_db *db, const struct journal_job *job
 {
     char prefix[64];
     int folder_fd;
-    if (job->direction == JOURNAL_UPLOAD || job->state == JOURNAL_DONE) return ERR_NONE;
-    if (clean_is_shared(db, job)) return ERR_NONE;
+    if (job->direction == JOURNAL_UPLOAD || clean_is_shared(db, job)) return ERR_NONE;
     enum err err = clean_open_folder(job, &folder_fd, &counts->folder_is_gone, why);
     if (err) return err;
     snprintf(prefix, sizeof prefix, SWEEP_TEMP_MARK "%016" PRIx64 "-", job->tag);
     counts->removed += place_remove_named(folder_fd, prefix, job->recursive);
     place_close(folder_fd);
     return ERR_NONE;
+}
+
+/* A power cut may have taken back how a file got its name, and nobody may have looked for what a
+ * killed process left of an object that the store has no more. Comes behind the job: until then the
+ * same command, begun anew, would get its tag (journal_db_claim). A folder that cannot be opened
+ * keeps nobody. */
+static void clean_behind(struct journal_db *db, const struct journal_job *job,
+                         struct clean_counts *counts)
+{
+    char why[SETTINGS_WHY_BYTES];
+    if (job->state == JOURNAL_DONE && clean_named(db, job, counts, why))
+        counts->folder_is_gone = false;
 }
 
 /* Taken, so that nobody goes on with it meanwhile; what is done already nobody takes. `taken`: as
@@ -140,8 +152,9 @@ enum err clean_job(struct journal_db *db, const struct journal_job *job,
     past_init(&past);
     err = past_load(&past, db, job->id);
     if (!err && past.object_count > 0) err = clean_remains(&past, job, settings, counts, why);
-    if (!err) err = clean_named(db, job, counts, why);
+    if (!err && job->state != JOURNAL_DONE) err = clean_named(db, job, counts, why);
     if (!err) err = journal_db_remove(db, job->id);
+    if (!err) clean_behind(db, job, counts);
     if (err && !why[0]) snprintf(why, SETTINGS_WHY_BYTES, "%s", journal_db_why(db));
     enum err given = err ? clean_give_back(db, &taken) : ERR_NONE;
     (void)given; /* an error: its lease runs out */

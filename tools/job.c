@@ -255,10 +255,12 @@ void job_give_back(struct job *job, const struct log *log)
 }
 
 /* No row speaks of a download's small files under way, so that what an earlier process of the job
- * left of them is found by the job's tag alone, which must last as long. */
-static bool job_may_be_forgotten(const struct job *job)
+ * left of them, or the disk did not let go, is found by the job's tag alone, which must last as
+ * long. */
+static bool job_may_be_forgotten(const struct job *job, const struct run_numbers *numbers)
 {
-    return job->row.direction == JOURNAL_UPLOAD || job->keep.is_new;
+    if (job->row.direction == JOURNAL_UPLOAD) return true;
+    return job->keep.is_new && numbers->stray_files == 0;
 }
 
 void job_close(struct job *job, const struct conf *conf, const struct run_result *result)
@@ -268,7 +270,7 @@ void job_close(struct job *job, const struct conf *conf, const struct run_result
     struct journal_db *db = job->keep.db;
     if (!db) return;
     enum err err = left ? journal_db_is_empty(db, job->row.id, &is_empty) : ERR_NONE;
-    is_empty &= job_may_be_forgotten(job);
+    is_empty &= job_may_be_forgotten(job, numbers);
     if (!err && left && is_empty) err = journal_db_remove(db, job->row.id);
     if (!err && left && !is_empty && job->finishes)
         log_line(&conf->log, LOG_NOTE, "to go on with it: argosy resume %lld",

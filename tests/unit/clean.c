@@ -338,16 +338,27 @@ static void test_download(void **state)
     assert_true(is_there(SWEEP_TEMP_MARK, tag + 1) && is_there("x" SWEEP_TEMP_MARK, tag));
 }
 
-/* What is done has no temporary files of its own. */
+/* What is done may have some all the same, that a power cut brought back. Of several jobs of one
+ * tag (the same command again) the last one looks. */
 static void test_download_done(void **state)
 {
     (void)state;
     make_download("out");
-    make_file(SWEEP_TEMP_MARK, job.tag);
+    struct journal_job first = job;
     end_job(JOURNAL_DONE);
-    uint64_t tag = job.tag;
+    make_download("out");
+    struct journal_job second = job;
+    assert_true(second.tag == first.tag && second.id != first.id);
+    make_file(SWEEP_TEMP_MARK, first.tag);
+    make_file(SWEEP_TEMP_MARK, first.tag + 1);
+    job = first;
+    expect_gone(); /* the other one works */
+    assert_true(counts.removed == 0 && is_there(SWEEP_TEMP_MARK, first.tag));
+    job = second;
+    end_job(JOURNAL_DONE);
     expect_gone();
-    assert_true(is_there(SWEEP_TEMP_MARK, tag));
+    assert_true(counts.removed == 1 && !is_there(SWEEP_TEMP_MARK, first.tag));
+    assert_true(is_there(SWEEP_TEMP_MARK, first.tag + 1));
 }
 
 /* Another job of the same tag works: the files may be its own. */
@@ -407,7 +418,7 @@ static void test_small_download_away(void **state)
     assert_int_equal(clean_forget(db, &job, why), ERR_NONE);
     assert_false(read_job(job.id));
     make_job(JOURNAL_DOWNLOAD, "/nowhere/at/all");
-    end_job(JOURNAL_DONE); /* it has left none */
+    end_job(JOURNAL_DONE); /* nothing of it is missed */
     expect_gone();
     assert_false(counts.folder_is_gone);
 }
