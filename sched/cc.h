@@ -6,7 +6,7 @@
  *
  *     kind           sched/   finds its window by
  *     "bbr"          bbr      a model: the greatest rate, the least slowness
- *     "cubic"        cubic    growing until there is a loss: a refusal, or a timeout
+ *     "cubic"        cubic    growing until there is a loss: a refusal, a timeout, an overflow
  *     "fixed"        fixed    being told
  *     "auto"         tune     bbr's start, then experiments, until something changes
  *

@@ -7,7 +7,20 @@ static struct cubic *cubic_of(struct cc *cc)
     return container_of(cc, struct cubic, cc);
 }
 
-static void cubic_on_loss(struct cubic *cubic, const struct sample *sample)
+/* Has the path come to its end? What is in flight now is compared with what was when it was
+ * CUBIC_MORE less, and a cut begins that anew. Lost packets alone say nothing: where they are lost
+ * at random, more in flight brings more. */
+static bool cubic_overflows(struct cubic *cubic, const struct sample *sample)
+{
+    double more = cubic->load > 0 ? sample->load / cubic->load : 0;
+    if (more >= 1 && more < CUBIC_MORE) return false;
+    double brought = cubic->rate > 0 ? sample->rate_bytes_per_s / cubic->rate : 0;
+    cubic->load = sample->load;
+    cubic->rate = sample->rate_bytes_per_s;
+    return more > 1 && 2 * (brought - 1) < more - 1 && sample->resent_share > CUBIC_RESENT;
+}
+
+static void cubic_on_loss(struct cubic *cubic, const struct sample *sample, const char *why)
 {
     double window = cubic->cc.window;
     bool converges = !cubic->slow_start && window < cubic->window_greatest;
@@ -16,7 +29,7 @@ static void cubic_on_loss(struct cubic *cubic, const struct sample *sample)
     cubic->slow_start = false;
     cubic->k_s = cbrt(cubic->window_greatest * (1 - CUBIC_BETA) / CUBIC_C);
     cubic->epoch_ns = sample->now_ns;
-    cc_set(&cubic->cc, CUBIC_BETA * window, "requests were refused or lost");
+    cc_set(&cubic->cc, CUBIC_BETA * window, why);
     cubic->window_estimate = cubic->cc.window;
     cubic->cc.state = "avoidance";
 }
@@ -39,7 +52,9 @@ static void cubic_on_sample(struct cc *cc, const struct sample *sample)
     struct cubic *cubic = cubic_of(cc);
 
     if (cc_is_loss(cc, sample)) {
-        cubic_on_loss(cubic, sample);
+        cubic_on_loss(cubic, sample, "requests were refused or lost");
+    } else if (!sample->app_limited && cubic_overflows(cubic, sample)) {
+        cubic_on_loss(cubic, sample, "packets were lost, and more in flight brought no more");
     } else if (sample->app_limited) {
         cubic->epoch_ns += sample->interval_ns; /* no time in which the window was tried */
     } else if (cubic->slow_start) {
@@ -54,6 +69,7 @@ static void cubic_on_change(struct cc *cc)
 {
     struct cubic *cubic = cubic_of(cc);
     cubic->slow_start = true;
+    cubic->load = 0;
     cc->state = "slow start";
 }
 

@@ -6,9 +6,11 @@
  *     loss         W_max = W, or W (1 + β) / 2 when W had not come back to the last W_max (fast
  *                  convergence); W = β W; at most once a round
  *
- * A loss is a refusal of the server, or a request that was lost; not a lost packet (sched/cc.h).
- * Rounds that were app-limited grow nothing. Where there is no loss it grows up to its greatest
- * window: that is its nature, and why it is not the default.
+ * A loss is a refusal of the server, a request that was lost, or a path that overflows: of the bytes
+ * sent CUBIC_RESENT or more were sent again (BBRv3's bound), and CUBIC_MORE in flight brought less
+ * than half of that. Single lost packets are the kernel's affair (sched/cc.h). Rounds that were
+ * app-limited grow nothing. Where there is no loss it grows up to its greatest window: that is its
+ * nature, and why it is not the default.
  * Reference: https://www.rfc-editor.org/rfc/rfc9438 */
 #ifndef SCHED_CUBIC_H
 #define SCHED_CUBIC_H
@@ -18,12 +20,16 @@
 #define CUBIC_C    0.4 /* RFC 9438 5 */
 #define CUBIC_BETA 0.7 /* RFC 9438 4.6 */
 
+#define CUBIC_RESENT 0.02 /* BBRLossThresh */
+#define CUBIC_MORE   1.1  /* less in flight shows in no rate */
+
 struct cubic {
     struct cc cc;
     /* private */
     double window_greatest; /* W_max */
     double window_estimate; /* W_est */
     double k_s;
+    double load, rate; /* with which the next ones are compared; 0: none yet */
     uint64_t epoch_ns; /* since when t counts, app-limited time left out */
     bool slow_start;
 };

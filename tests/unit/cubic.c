@@ -72,6 +72,41 @@ static void test_once_a_round(void **state)
     assert_true(cubic.cc.window < 70);
 }
 
+/* A round with so many in flight, which brings so much, of which so much was sent again. */
+static double after(struct cubic *cubic, double load, double rate, double resent_share)
+{
+    static double now_s;
+    struct sample sample = round_at(now_s += 1, cubic, 0);
+    sample.load = load;
+    sample.rate_bytes_per_s = rate;
+    sample.resent_share = resent_share;
+    cc_on_sample(&cubic->cc, &sample);
+    return cubic->cc.window;
+}
+
+/* Packets that are lost are an answer to the window where more in flight brought no more, and to
+ * nothing else: not where more are lost by chance, not where it is the same window, and once. */
+static void test_overflow(void **state)
+{
+    static const struct {
+        double load, rate, resent_share;
+        bool cuts;
+    } rows[] = {{20, 1.1e8, 0.09, true},  {20, 1.6e8, 0.09, false}, {20, 1.1e8, 0.019, false},
+                {10.5, 1e8, 0.09, false}, {8, 0.7e8, 0.09, false},  {11.5, 1e8, 0.03, true}};
+    struct cubic cubic;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        cubic_init(&cubic, &(struct cc_limits){1, 100, 1000});
+        double before = after(&cubic, 10, 1e8, 0.09);
+        double window = after(&cubic, rows[i].load, rows[i].rate, rows[i].resent_share);
+        if (rows[i].cuts != (window < before)) fail_msg("row %zu: %g, then %g", i, before, window);
+        if (!rows[i].cuts) continue;
+        assert_true(fabs(window - CUBIC_BETA * before) < 1e-9);
+        assert_non_null(strstr(cubic.cc.why, "packets were lost"));
+        assert_true(after(&cubic, rows[i].load, rows[i].rate, 0.09) >= window);
+    }
+}
+
 static void test_slow_start_and_limits(void **state)
 {
     struct cubic cubic;
@@ -130,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_equation),
         cmocka_unit_test(test_fast_convergence),
         cmocka_unit_test(test_once_a_round),
+        cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_slow_start_and_limits),
         cmocka_unit_test(test_app_limited_grows_nothing),
         cmocka_unit_test(test_on_a_path),
