@@ -10,6 +10,7 @@
   --links SHARE                of the bars' rates: 0.5 is 500 Mbit/s where they say 1 Gbit/s; else
                                what this machine carries of 1, 0.5 and 0.3, which is tried
   --seconds N                  of a run, instead of 20 (quick: 7)
+  --tries N                    of a run that is void, instead of 4
   --markdown                   runs nothing: the last results as the table of docs/flow-control.md
   --report                     runs nothing: writes the report of the last results again
 
@@ -32,7 +33,7 @@ import core
 import harness
 import lab_report
 from lab_bench import Bench, Scale, row_text
-from lab_path import Lab, Off, Trouble
+from lab_path import TRIES, Lab, Off, Trouble
 from lab_table import EXPERIMENTS, missing
 
 FOLDER = os.path.join(harness.BUILD, "lab")
@@ -112,6 +113,7 @@ def run(name, scale, keep):
     print(f"{name}: {experiment.title}", flush=True)
     with open(os.path.join(FOLDER, f"runs-{name}.jsonl"), "w", encoding="utf-8") as log:
         lab = Lab(FOLDER, log)
+        lab.tries = scale.tries
         lab.keep("about", about)
         bench = Bench(lab, scale, lambda line: print(line, flush=True))
         bench.about = about
@@ -135,9 +137,12 @@ def read_arguments():
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--seconds", type=int)
+    parser.add_argument("--tries", type=int, default=TRIES)
     parser.add_argument("--links", type=float)
     parser.add_argument("names", nargs="*")
     asked = parser.parse_args()
+    if asked.tries < 1:
+        parser.error("--tries wants 1 or more")
     for name in asked.names:
         if name.split(":")[0] not in EXPERIMENTS:
             parser.error(f"there is no experiment {name}; there are: {' '.join(EXPERIMENTS)}")
@@ -198,7 +203,8 @@ def main():
         def keep(result, name=name, before=before):
             results[name] = merged(before, result)
             save(results)
-        run(name, Scale(asked.quick, asked.pairs, asked.seconds, cells, links), keep)
+        scale = Scale(asked.quick, asked.pairs, asked.seconds, cells, links, asked.tries)
+        run(name, scale, keep)
         new[name] = results[name]
     return say_end(new)
 

@@ -7,7 +7,7 @@ import shutil
 import statistics
 
 import stats
-from lab_path import SEGMENT_SHARE, Off, Path, Trouble, sparse_file
+from lab_path import SEGMENT_SHARE, TRIES, Off, Path, Trouble, sparse_file
 
 MIB = 2 ** 20
 PREFIXES = 8
@@ -17,8 +17,8 @@ class Scale:
     """How long, how often, and how wide: links are this share of what the bars speak of, where the
     machine carries no more. `cells`: only those whose name contains this."""
 
-    def __init__(self, quick, pairs=None, seconds=None, cells="", links=1.0):
-        self.quick, self.cells, self.links = quick, cells, links
+    def __init__(self, quick, pairs=None, seconds=None, cells="", links=1.0, tries=TRIES):
+        self.quick, self.cells, self.links, self.tries = quick, cells, links, tries
         self.seconds = seconds or (7 if quick else 20)
         self.warm = max(2, self.seconds // 5)
         self.pairs = pairs or (3 if quick else 4)

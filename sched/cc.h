@@ -2,7 +2,7 @@
  *
  * The kernel has one a connection, for packets; this one is for requests, of all connections to an
  * endpoint together. It chooses how many there are, and it sees what TCP cannot: a server that is
- * full. It never answers to a round trip that grew, nor to a packet that was lost: the kernel does.
+ * full. It never answers to a round trip that grew, nor to a lost packet alone: the kernel does.
  *
  *     kind           sched/   finds its window by
  *     "bbr"          bbr      a model: the greatest rate, the least slowness

@@ -6,11 +6,11 @@
  *     loss         W_max = W, or W (1 + β) / 2 when W had not come back to the last W_max (fast
  *                  convergence); W = β W; at most once a round
  *
- * A loss is a refusal of the server, a request that was lost, or a path that overflows: of the bytes
- * sent CUBIC_RESENT or more were sent again (BBRv3's bound), and CUBIC_MORE in flight brought less
- * than half of that. Single lost packets are the kernel's affair (sched/cc.h). Rounds that were
- * app-limited grow nothing. Where there is no loss it grows up to its greatest window: that is its
- * nature, and why it is not the default.
+ * A loss is a refusal of the server, a request that was lost, or a path that overflows: of the
+ * bytes sent more than CUBIC_RESENT were sent again (BBRv3's bound), and CUBIC_MORE in flight
+ * brought less than half of that. Single lost packets are the kernel's affair (sched/cc.h). Rounds
+ * that were app-limited grow nothing. Where there is no loss it grows up to its greatest window:
+ * that is its nature, and why it is not the default.
  * Reference: https://www.rfc-editor.org/rfc/rfc9438 */
 #ifndef SCHED_CUBIC_H
 #define SCHED_CUBIC_H

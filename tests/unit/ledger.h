@@ -1,5 +1,5 @@
-/* A journal in a folder of its own, for the tests of s3/journal_db: opened, changed behind its back,
- * and claimed by a command that is `asked` for. */
+/* A journal in a folder of its own, for the tests of s3/journal_db: opened, changed behind its
+ * back, and claimed by a command that is `asked` for. */
 #ifndef TESTS_UNIT_LEDGER_H
 #define TESTS_UNIT_LEDGER_H
 
