@@ -197,6 +197,7 @@ static enum status clean(bool faulty)
     settings_init(&settings);
     settings.older_than_ns = 0;
     settings.verbose = 2;
+    owner_start_anew(false);
     world->faulty = faulty;
     enum status status = cmd_jobs.run(&settings, words, 1);
     world->faulty = false;
@@ -212,6 +213,7 @@ bool abandon_run(bool with_faults)
     world->faulty = false;
     if (later) world_advance(world->now_ns + LEASE_NS);
     put_others(later);
+    owner_stay(true);
     if (with_faults) (void)clean(true);
     check_others();
     enum status status = clean(false);
@@ -222,6 +224,7 @@ bool abandon_run(bool with_faults)
     if (status && clean(false)) world_broken("clean fails, although nobody else works on it");
     check_others();
     remove_others();
+    owner_stay(false);
     rules_check_clean();
     return status != STATUS_OK;
 }

@@ -323,11 +323,17 @@ void log_line(const struct log *log, enum log_level level, const char *format, .
 /* ── owner: one process at a time, and one machine ───────────────────────────────────────────── */
 
 static uint32_t owner_processes = 1, owner_boots = 1;
+static uint32_t owner_beside; /* one that lives as well; 0: none */
 
 void owner_start_anew(bool booted)
 {
     owner_processes++;
     owner_boots += booted;
+}
+
+void owner_stay(bool stays)
+{
+    owner_beside = stays ? owner_processes : 0;
 }
 
 void owner_of_this_process(struct owner *owner)
@@ -343,7 +349,8 @@ bool owner_is_alive(const struct owner *owner, int64_t lease_until_s, int64_t no
     struct owner here;
     (void)lease_until_s, (void)now_s; /* the judge is on the same machine */
     owner_of_this_process(&here);
-    return strcmp(here.boot, owner->boot) == 0 && owner->pid == owner_processes;
+    bool lives = owner->pid == owner_processes || (owner_beside && owner->pid == owner_beside);
+    return lives && strcmp(here.boot, owner->boot) == 0;
 }
 
 /* ── dns ────────────────────────────────────────────────────────────────────────────────────── */

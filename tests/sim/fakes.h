@@ -7,5 +7,6 @@
 
 void aside_kill_all(void);          /* their jobs are done no more */
 void owner_start_anew(bool booted); /* the process, or the machine as well */
+void owner_stay(bool stays);        /* the present process lives on beside those that follow */
 
 #endif
