@@ -56,8 +56,7 @@ void keep_intend_upload(struct keep *keep, const struct work *object, uint64_t p
 /* It has this id; created_s by the server's clock, or INT64_MAX. */
 void keep_begun_upload(struct keep *keep, const char *upload_id, int64_t created_s);
 /* Before keep_begun_upload(): it was asked for more than once, from then on, and a second upload
- * may be there, whose id nobody knows. That has a row of its own until it was looked for (s3/twin).
- * */
+ * may be there, whose id nobody knows. It has a row of its own until s3/twin looked for it. */
 void keep_doubt(struct keep *keep, int64_t asked_s);
 /* It was looked for, or else (not `over`) will be by a later run, or a clean. Nothing, when there
  * is no such row. */

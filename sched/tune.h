@@ -23,8 +23,8 @@
  * what is plain must be more than that noise, and rests end sooner. There one less can never be
  * proved better: of two windows with equal rates (TUNE_EQUAL) the smaller one is kept, after up to
  * TUNE_PAIRS_DOUBT pairs.
- * While the cores have no time left nothing more is
- * tried, only less.
+ *
+ * While the cores have no time left nothing more is tried, only less.
  *
  * Reference: M. Dong et al., PCC Vivace: Online-Learning Congestion Control, NSDI 2018 */
 #ifndef SCHED_TUNE_H

@@ -28,8 +28,7 @@ MUST_USE enum err job_open(struct job *job, const struct settings *settings,
 /* Job number `id`, or with 0 the newest that nobody works on. Errors: as journal_db_take(). */
 MUST_USE enum err job_take(struct job *job, const struct settings *settings, int64_t id,
                            char why[SETTINGS_WHY_BYTES]);
-/* No run was begun: a job that was there before is as it was, its owner as well, since a later
- * resume asks whether the machine was started anew since. */
+/* No run was begun: a job that was there before is as it was, its owner and times as well. */
 void job_give_back(struct job *job, const struct log *log);
 /* After the run: says how to go on where something was left; a job that has done nothing is
  * forgotten. */

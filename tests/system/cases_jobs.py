@@ -251,8 +251,7 @@ def cleaned_small_files_where_the_folder_is_gone(t):
 
 @case("stowage")
 def a_resume_that_does_not_begin(t):
-    """It leaves the job as it was, its owner too: what that did before the machine was started anew
-    may not have lasted."""
+    """It leaves the job as it was, its owner and times too."""
     t.argosy("cp", make_file(t.path("large"), 60 * MIB), t.uri("k"))
     os.mkdir(t.path("out"))
     slow = Slow(t, "cp", t.uri("k"), t.path("out", "file"))

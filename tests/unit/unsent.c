@@ -1,6 +1,5 @@
 /* What the kernel took is not what the peer has: a request that waits in our socket's buffer is
- * still being sent, for who looks at it. The peer is a listener of this thread, with little room.
- * */
+ * still being sent, for who looks at it. The peer listens in this thread, with little room. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
