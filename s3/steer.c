@@ -173,13 +173,13 @@ static void steer_note_grain(struct steer *steer, uint64_t after_bytes, uint64_t
 }
 
 /* A quarter more in flight must find its memory, too: the window tries that. */
-static void steer_tick_grain(struct steer *steer, uint64_t now_ns)
+static void steer_tick_grain(struct steer *steer, uint64_t now_ns, uint64_t server_ns)
 {
     struct grain_totals totals = {0};
-    uint64_t window = meter_read(&steer->window), bytes_max = GRAIN_BYTES_MAX, server_ns = 0;
+    uint64_t window = meter_read(&steer->window), bytes_max = GRAIN_BYTES_MAX;
 
     for (uint32_t i = 0; i < steer->count; i++)
-        traffic_add_parts(steer->traffics[i], &totals, &server_ns);
+        traffic_add_parts(steer->traffics[i], &totals);
     if (steer->staged_bytes_max > 0)
         bytes_max =
             min_u64(steer->staged_bytes_max, steer->memory_bytes / (window + window / 4 + 1));
@@ -260,12 +260,9 @@ static void steer_yield(struct steer *steer, uint64_t now_ns, const struct sampl
                                .delivered_bytes = totals->delivered_bytes,
                                .sent_bytes = totals->sent_bytes,
                                .resent_bytes = totals->resent_bytes,
+                               .rtt_ns = totals->rtt_now_ns,
                                .rtt_min_ns = rtt_min_ns};
 
-    for (uint32_t i = 0; i < steer->count; i++) {
-        uint64_t rtt_ns = meter_read(&steer->traffics[i]->rtt_now_ns);
-        if (rtt_ns > 0 && (look.rtt_ns == 0 || rtt_ns < look.rtt_ns)) look.rtt_ns = rtt_ns;
-    }
     if (ledbat_tick(&steer->ledbat, &look)) steer_note_background(steer, now_ns);
     steer_give_way(steer);
 }
@@ -404,7 +401,7 @@ void steer_tick(struct steer *steer, uint64_t now_ns)
     meter_set(&steer->flows, flows);
     if (steer->budget) steer_yield(steer, now_ns, &totals, rtt_ns);
     totals.refusals = steer->prefixes.path_refusals;
-    steer_tick_grain(steer, now_ns);
+    steer_tick_grain(steer, now_ns, totals.server_ns);
     steer_tell_ration(steer, now_ns);
     steer_tell_pacing(steer, now_ns);
     steer_tell_windows(steer, now_ns);

@@ -124,15 +124,11 @@ void traffic_on_part(struct traffic *traffic, uint64_t bytes, uint64_t taken_ns)
     meter_add(&traffic->parts, 1);
 }
 
-void traffic_add_parts(const struct traffic *traffic, struct grain_totals *totals,
-                       uint64_t *server_ns)
+void traffic_add_parts(const struct traffic *traffic, struct grain_totals *totals)
 {
-    uint64_t mine_ns = meter_read(&traffic->server_ns);
-
     totals->parts += meter_read(&traffic->parts);
     totals->bytes += meter_read(&traffic->part_bytes);
     totals->taken_ns += meter_read(&traffic->part_ns);
-    if (mine_ns > 0 && (*server_ns == 0 || mine_ns < *server_ns)) *server_ns = mine_ns;
 }
 
 void traffic_on_failure(struct traffic *traffic, uint32_t prefix, enum err err)
@@ -156,6 +152,8 @@ void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals,
     totals->answer_ns += meter_read(&traffic->answer_ns);
     totals->cpu_ns += meter_read(&traffic->cpu_ns);
     totals->cores++;
+    totals->rtt_now_ns = least_of(totals->rtt_now_ns, meter_read(&traffic->rtt_now_ns));
+    totals->server_ns = least_of(totals->server_ns, meter_read(&traffic->server_ns));
     totals->refusals += meter_read(&traffic->refusals);
     totals->timeouts += meter_read(&traffic->timeouts);
     *rtt_ns = least_of(*rtt_ns, mine_ns);

@@ -53,9 +53,7 @@ uint64_t traffic_busy_ns(const struct conn *conn);
 /* The server took so long, and no more, to answer: whatever was asked. */
 void traffic_on_wait(struct traffic *traffic, uint64_t server_ns);
 void traffic_on_part(struct traffic *traffic, uint64_t bytes, uint64_t taken_ns); /* it is done */
-/* *server_ns becomes the least, where there is one. */
-void traffic_add_parts(const struct traffic *traffic, struct grain_totals *totals,
-                       uint64_t *server_ns);
+void traffic_add_parts(const struct traffic *traffic, struct grain_totals *totals);
 void traffic_on_failure(struct traffic *traffic, uint32_t prefix, enum err err); /* of an attempt */
 /* From any thread. *rtt_ns becomes the least, where there is one. */
 void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals, uint64_t *rtt_ns);

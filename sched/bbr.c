@@ -128,10 +128,32 @@ static void bbr_judge_change(struct bbr *bbr, const struct sample *sample)
 
 /* --- the states: each returns the next --- */
 
+/* As much in flight brings less, and nothing queues: what was measured is of connections that were
+ * young. */
+static bool bbr_has_aged(const struct bbr *bbr, const struct sample *sample)
+{
+    if (sample->app_limited || bbr->lost || bbr->cpu_limited || sample->refusals > 0) return false;
+    return bbr->full_rate > 0 && sample->load > BBR_DRAINED_LOAD * bbr->full_load &&
+           sample->rate_bytes_per_s < BBR_DRAINED_LESS * bbr_rate(bbr) &&
+           sample_is_loss_limited(sample);
+}
+
+static enum bbr_state bbr_measure_anew(struct bbr *bbr, const struct sample *sample)
+{
+    window_reset(&bbr->rate);
+    window_add(&bbr->rate, bbr->round, sample->rate_bytes_per_s);
+    bbr_relearn_slowness(bbr, sample);
+    bbr->full_rate = sample->rate_bytes_per_s;
+    bbr->full_load = sample->load;
+    bbr->full_rounds = 0;
+    return BBR_STARTUP;
+}
+
 static enum bbr_state bbr_startup(struct bbr *bbr, const struct sample *sample)
 {
     if (bbr->lost) return BBR_DOWN;
     if (sample->app_limited) return BBR_STARTUP;
+    if (bbr_has_aged(bbr, sample)) return bbr_measure_anew(bbr, sample);
     if (bbr->full_rate <= 0) bbr->before.rate = sample->rate_bytes_per_s;
     if (sample->rate_bytes_per_s >= BBR_GROWTH * bbr->full_rate) {
         bbr->full_rate = sample->rate_bytes_per_s;
@@ -164,6 +186,7 @@ static bool bbr_is_drained_early(const struct bbr *bbr, const struct sample *sam
 
 static enum bbr_state bbr_drain(struct bbr *bbr, const struct sample *sample)
 {
+    if (bbr_has_aged(bbr, sample)) return bbr_measure_anew(bbr, sample);
     if (bbr_is_drained_early(bbr, sample)) {
         bbr_relearn_slowness(bbr, sample);
         return BBR_CRUISE;

@@ -33,7 +33,9 @@
  *
  * Requests may become slower while all that is known of them is older: connections begin fast and
  * have their losses later. So DRAIN ends where it costs rate, and what is in flight then is what
- * the path needs.
+ * the path needs. And in STARTUP and DRAIN, where as much in flight brings less than before,
+ * packets get lost and nothing queues, the path is not full: what was measured is void, and STARTUP
+ * goes on from there (parts may take half a minute: fewer in flight would not show for as long).
  *
  * Cores without time left end STARTUP, and are not asked for more by UP.
  *

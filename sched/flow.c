@@ -84,6 +84,7 @@ bool flow_tick(struct flow *flow, uint64_t now_ns, const struct sample_totals *t
     flow_learn_times(flow, now_ns, totals, rtt_ns);
     sample.rtt_ns = flow_rtt_ns(flow);
     sample.answer_ns = (uint64_t)window_value(&flow->answer_least);
+    if (sample.answer_ns == 0) sample.answer_ns = totals->server_ns; /* until a part is done */
     if (rounds_tick(&flow->rounds, &flow->u.cc, totals, &sample)) {
         flow_find_knee(flow, sample.answer_ns);
         sample.knee = flow->knee;

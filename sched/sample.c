@@ -33,6 +33,15 @@ bool sample_is_cpu_limited(const struct sample *sample)
     return sample->cpu_share >= SAMPLE_CPU_FULL;
 }
 
+bool sample_is_loss_limited(const struct sample *sample)
+{
+    double least_ns = (double)sample->rtt_ns;
+    double empty_ns = SAMPLE_NO_QUEUE * least_ns + (double)SAMPLE_NO_QUEUE_NS;
+
+    return sample->resent_share > SAMPLE_LOSS && sample->rtt_now_ns > 0 && sample->rtt_ns > 0 &&
+           (double)sample->rtt_now_ns <= empty_ns;
+}
+
 static void sampler_fill(const struct sampler *sampler, const struct sample_totals *to,
                          struct sample *sample)
 {
@@ -52,6 +61,8 @@ static void sampler_fill(const struct sampler *sampler, const struct sample_tota
     sample->resent_share = 0;
     if (sent_bytes > 0)
         sample->resent_share = (double)(to->resent_bytes - from->resent_bytes) / (double)sent_bytes;
+    if (sampler->rtt_moved_ns > 0)
+        sample->rtt_now_ns = (uint64_t)(sampler->rtt_ns_sum / sampler->rtt_moved_ns);
     sample->app_limited = sample->load < SAMPLE_LOAD_MIN * sample->allowed;
 }
 
@@ -68,7 +79,10 @@ bool sampler_tick(struct sampler *sampler, uint64_t now_ns, const struct sample_
         sampler_begin(sampler, now_ns, totals);
         return false;
     }
-    sampler->allowed_ns += window * (double)(now_ns - sampler->looked_ns);
+    double looked_ns = (double)(now_ns - sampler->looked_ns);
+    sampler->allowed_ns += window * looked_ns;
+    sampler->rtt_ns_sum += looked_ns * (double)totals->rtt_now_ns;
+    if (totals->rtt_now_ns > 0) sampler->rtt_moved_ns += looked_ns;
     sampler->looked_ns = now_ns;
     if (now_ns - sampler->began_ns < max_u64(round_ns, 1)) return false;
     *sample = (struct sample){.now_ns = now_ns, .interval_ns = now_ns - sampler->began_ns};

@@ -27,8 +27,11 @@
 #define SAMPLE_GLANCE_RTTS 2u                /* a step shows after one */
 #define SAMPLE_NS_MIN      (200 * NS_PER_MS) /* four ticks of 50 ms: jitter below 10 % */
 #define SAMPLE_NS_MAX      (2 * NS_PER_S)
-#define SAMPLE_LOAD_MIN    0.9 /* of the window: less is app-limited */
-#define SAMPLE_CPU_FULL    0.9 /* the rest is what a tick and a wake leave */
+#define SAMPLE_LOAD_MIN    0.9    /* of the window: less is app-limited */
+#define SAMPLE_CPU_FULL    0.9    /* the rest is what a tick and a wake leave */
+#define SAMPLE_LOSS        0.0005 /* resent: below, losses are rare in what a connection moves */
+#define SAMPLE_NO_QUEUE    1.1    /* of the least round trip, beside SAMPLE_NO_QUEUE_NS */
+#define SAMPLE_NO_QUEUE_NS NS_PER_MS
 
 struct sample_totals {
     uint64_t delivered_bytes; /* acknowledged by the peer (uploads), or received (downloads) */
@@ -41,6 +44,9 @@ struct sample_totals {
     uint64_t
         answer_ns;  /* from the last byte sent to the answer's first, of all that were answered */
     uint32_t cores; /* no sum: that cpu_ns is of */
+    /* No sums: the least smoothed round trip of what moved, and the least that the server took for
+     * a request of any kind; 0: none. */
+    uint64_t rtt_now_ns, server_ns;
 };
 
 struct sample { /* of one round */
@@ -51,9 +57,10 @@ struct sample { /* of one round */
     double resent_share; /* of the bytes sent */
     double requests_per_s;
     uint32_t refusals, timeouts;
-    uint64_t rtt_ns;    /* the least packet round trip that is known; 0: none */
-    uint64_t answer_ns; /* the time that the server takes, smoothed; 0: nothing was answered */
-    double cpu_share;   /* of the time of all cores; 0: not known */
+    uint64_t rtt_ns;     /* the least packet round trip that is known; 0: none */
+    uint64_t rtt_now_ns; /* in this round, the mean; without a queue it is the least; 0: none */
+    uint64_t answer_ns;  /* the time that the server takes, smoothed; 0: nothing was answered */
+    double cpu_share;    /* of the time of all cores; 0: not known */
     double knee, knee_waiting; /* by sched/flow: n* = B/r + B·L/P, and of it B·L/P; 0: not known */
     bool app_limited;
     bool cut_short;  /* by a refusal (sched/rounds): too short to say what the path brings … */
@@ -64,7 +71,8 @@ struct sampler {
     /* private */
     struct sample_totals at; /* at the round's begin */
     uint64_t began_ns, looked_ns;
-    double allowed_ns; /* the window's integral over the round */
+    double allowed_ns;               /* the window's integral over the round */
+    double rtt_ns_sum, rtt_moved_ns; /* and of the round trip, over the time in which some moved */
     bool running;
 };
 
@@ -77,6 +85,9 @@ MUST_USE bool sampler_tick(struct sampler *sampler, uint64_t now_ns,
                            const struct sample_totals *totals, double window, uint64_t round_ns,
                            struct sample *sample);
 bool sample_is_cpu_limited(const struct sample *sample);
+/* Packets get lost, and not because they queue: what is slow then is each connection by itself.
+ * False where round trips are not known. */
+bool sample_is_loss_limited(const struct sample *sample);
 /* Request-ns a byte; 0 when nothing was delivered. */
 double sample_slowness(const struct sample *sample);
 /* How long a glance is: two round trips and the server's time. */

@@ -106,12 +106,36 @@ static void test_closed_form(void **state)
         }
 }
 
+/* Parts may take half a minute: until one is done, what the server took for less stands for it. */
+static void test_nothing_answered_yet(void **state)
+{
+    static const struct {
+        uint64_t server_ns, answer_ns, interval_ms;
+    } rows[] = {{0, 0, 2000}, {7 * NS_PER_MS, 7 * NS_PER_MS, 450}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct sample_totals totals = {.server_ns = rows[i].server_ns};
+        struct flow flow;
+        uint64_t now_ns = NS_PER_S;
+        flow_init(&flow, FLOW_BBR, &(struct cc_limits){2, 8, 128});
+        for (int tick = 0; tick < 60 && flow_window(&flow) == 8; tick++, now_ns += PATH_TICK_NS) {
+            totals.delivered_bytes += 8 * 50000;
+            totals.busy_ns += 8 * PATH_TICK_NS;
+            (void)flow_tick(&flow, now_ns, &totals, 50 * NS_PER_MS);
+        }
+        assert_true(flow_window(&flow) > 8);
+        assert_int_equal(flow.decision.sample.answer_ns, rows[i].answer_ns);
+        assert_int_equal(flow.decision.sample.interval_ns, rows[i].interval_ms * NS_PER_MS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_closed_form),
+        cmocka_unit_test(test_nothing_answered_yet),
     };
     return cmocka_run_group_tests_name("flow", tests, NULL, NULL);
 }

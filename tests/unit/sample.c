@@ -54,6 +54,48 @@ static void test_round(void **state)
     assert_true(sample.rate_bytes_per_s == 5e5);
 }
 
+/* Slow by losses: some are lost, and nothing queues. */
+static void test_loss_limited(void **state)
+{
+    static const struct {
+        double resent_share;
+        uint64_t rtt_ms, rtt_now_ms;
+        bool limited;
+    } rows[] = {
+        {0.01, 50, 50, true},    {0.001, 50, 55, true}, {0.01, 50, 70, false}, {0, 50, 50, false},
+        {0.0001, 50, 50, false}, {0.01, 0, 50, false},  {0.01, 50, 0, false}, /* who knows? */
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct sample sample = {.resent_share = rows[i].resent_share};
+        sample.rtt_ns = rows[i].rtt_ms * NS_PER_MS;
+        sample.rtt_now_ns = rows[i].rtt_now_ms * NS_PER_MS;
+        assert_int_equal(sample_is_loss_limited(&sample), rows[i].limited);
+    }
+}
+
+/* The round trip of a round is the mean over the time in which something moved. */
+static void test_round_trip(void **state)
+{
+    static const uint64_t looks_ms[] = {50, 0, 70, 0};
+    struct sampler sampler;
+    struct sample sample;
+    struct sample_totals totals = {0};
+    (void)state;
+    sampler_init(&sampler);
+    assert_false(sampler_tick(&sampler, NS_PER_S, &totals, 4, NS_PER_S, &sample));
+    for (uint64_t i = 0; i < ARRAY_COUNT(looks_ms); i++) {
+        totals.rtt_now_ns = looks_ms[i] * NS_PER_MS;
+        bool ended = sampler_tick(&sampler, NS_PER_S + (i + 1) * NS_PER_S / 4, &totals, 4, NS_PER_S,
+                                  &sample);
+        assert_int_equal(ended, i == 3);
+    }
+    assert_int_equal(sample.rtt_now_ns, 60 * NS_PER_MS);
+    totals.rtt_now_ns = 0;
+    assert_true(sampler_tick(&sampler, 3 * NS_PER_S, &totals, 4, NS_PER_S, &sample));
+    assert_int_equal(sample.rtt_now_ns, 0);
+}
+
 static void test_app_limited(void **state)
 {
     static const struct {
@@ -83,8 +125,8 @@ static void test_app_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_times),
-        cmocka_unit_test(test_round),
+        cmocka_unit_test(test_round_times),  cmocka_unit_test(test_round),
+        cmocka_unit_test(test_loss_limited), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_app_limited),
     };
     return cmocka_run_group_tests_name("sample", tests, NULL, NULL);
