@@ -304,7 +304,7 @@ def steps(bench):
 def steps_cell(bench):
     still, less = bench.link(1, "rtt=20ms"), bench.link(0.3, "rtt=120ms")
     grid = {n: bench.up(still, "--cc", f"fixed:{n}")
-            for n in ((2, 8) if bench.quick else (1, 2, 4, 8, 16, 32))}
+            for n in ((2, 8) if bench.quick else (1, 2, 3, 4, 6, 8, 16, 32))}
     _, alone = bench.best(grid)
     most = max(o.goodput for o in alone.values())
     kept = min(n for n, o in alone.items() if o.goodput >= 0.98 * most)

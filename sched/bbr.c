@@ -135,7 +135,7 @@ static bool bbr_has_aged(const struct bbr *bbr, const struct sample *sample)
     if (sample->app_limited || bbr->lost || bbr->cpu_limited || sample->refusals > 0) return false;
     return bbr->full_rate > 0 && sample->load > BBR_DRAINED_LOAD * bbr->full_load &&
            sample->rate_bytes_per_s < BBR_DRAINED_LESS * bbr_rate(bbr) &&
-           sample_is_loss_limited(sample);
+           sample->rtt_ns >= BBR_SHORT_NS && sample_is_loss_limited(sample);
 }
 
 static enum bbr_state bbr_measure_anew(struct bbr *bbr, const struct sample *sample)
@@ -292,7 +292,10 @@ static void bbr_set_window(struct bbr *bbr, const struct sample *sample)
     if (bbr->state == BBR_DOWN)
         bbr->scout.slack = fmax(SCOUT_SLACK, log((bbr_bdp(bbr) + 0.5) / window) + BBR_DOWN_SLACK);
     if (window_is_empty(&bbr->slowness)) window = bbr->cc.window;
-    if (bbr->state == BBR_STARTUP) window = fmax(window, bbr->cc.window);
+    if (bbr->state == BBR_STARTUP) { /* a rate that buffers have made is no reason to more */
+        double most = bbr_table[BBR_STARTUP].gain * fmax(bbr->cc.window, sample->load);
+        window = fmax(fmin(window, most), bbr->cc.window);
+    }
     if (bbr->ceiling > 0) {
         double probing = bbr->state == BBR_UP ? bbr_table[BBR_UP].gain : 1;
         window = fmin(window, probing * bbr->ceiling);

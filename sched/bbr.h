@@ -36,6 +36,7 @@
  * the path needs. And in STARTUP and DRAIN, where as much in flight brings less than before,
  * packets get lost and nothing queues, the path is not full: what was measured is void, and STARTUP
  * goes on from there (parts may take half a minute: fewer in flight would not show for as long).
+ * STARTUP at most doubles what is in flight: the first rate may be that of buffers which fill.
  *
  * Cores without time left end STARTUP, and are not asked for more by UP.
  *

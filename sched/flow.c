@@ -49,15 +49,20 @@ static const struct bbr *flow_model(const struct flow *flow)
     return models ? &flow->u.tune.bbr : NULL;
 }
 
-/* Whole objects wait more than they move, and count less in the window: then all of it waits. */
+/* Whole objects wait more than they move, and count less in the window: then all of it waits. What
+ * waits is not known before something was answered; the model may have been left by then. */
 static void flow_find_knee(struct flow *flow, uint64_t answer_ns)
 {
     const struct bbr *bbr = flow_model(flow);
-
-    if (!bbr || flow->request_bytes <= 0) return;
     double wait_s = (double)answer_ns / (double)NS_PER_S;
-    double waiting = bbr_rate(bbr) * wait_s * flow->requests / flow->request_bytes;
-    flow->knee = bbr_bdp(bbr);
+
+    if (bbr) {
+        flow->knee = bbr_bdp(bbr);
+        flow->knee_bytes_per_s = bbr_rate(bbr);
+    }
+    if (flow->requests <= 0 || flow->request_bytes <= 0) return;
+    if (!bbr && flow->knee_waiting > 0) return;
+    double waiting = flow->knee_bytes_per_s * wait_s * flow->requests / flow->request_bytes;
     flow->knee_waiting = fmin(waiting, flow->knee);
 }
 

@@ -56,7 +56,8 @@ struct flow {
     struct window answer_least, rtt_least;
     struct sample_totals seen;
     double requests, request_bytes; /* of late, to know P */
-    double knee, knee_waiting;      /* n* and its second part, by the newest model; 0: none yet */
+    /* By the newest model: n*, B, and of n* what waits; 0: none yet. */
+    double knee, knee_bytes_per_s, knee_waiting;
     enum flow_kind kind;
     uint32_t window; /* as it was given out */
     bool has_seen;
