@@ -3,7 +3,7 @@
 #include "s3/client.h"
 
 struct traffic_sum {
-    uint64_t delivered_bytes, sent_bytes, resent_bytes, rtt_ns, rtt_now_ns, flows, shut;
+    uint64_t delivered_bytes, sent_bytes, resent_bytes, rtt_ns, rtt_now_ns, flows, waiting, shut;
 };
 
 static uint64_t least_of(uint64_t least_ns, uint64_t ns)
@@ -39,6 +39,15 @@ static uint64_t traffic_arrived(struct ring_tcp_info *info, const struct ring_tc
     return arrived - before;
 }
 
+/* All of the request has arrived, and nothing came back since the last look. */
+static bool traffic_waits(const struct ring_tcp_info *info, const struct ring_tcp_info *seen)
+{
+    uint64_t gone_bytes = info->bytes_acked + info->bytes_retransmitted;
+
+    return info->not_sent_bytes == 0 && info->bytes_sent <= gone_bytes &&
+           info->bytes_received == seen->bytes_received;
+}
+
 static void traffic_on_conn(struct conn *conn, void *context)
 {
     struct traffic_sum *sum = context;
@@ -53,6 +62,7 @@ static void traffic_on_conn(struct conn *conn, void *context)
     sum->rtt_ns = least_of(sum->rtt_ns, info.rtt_min_ns);
     sum->rtt_now_ns = least_of(sum->rtt_now_ns, rtt_now(&info, seen));
     sum->flows++;
+    sum->waiting += traffic_waits(&info, seen);
     conn->before = *seen;
     *seen = info;
 }
@@ -90,6 +100,7 @@ void traffic_look(struct traffic *traffic, struct client *client)
     meter_set(&traffic->rtt_ns, sum.rtt_ns);
     meter_set(&traffic->rtt_now_ns, sum.rtt_now_ns);
     meter_set(&traffic->flows, sum.flows);
+    meter_set(&traffic->waiting, sum.waiting);
 }
 
 void traffic_on_answer(struct traffic *traffic, uint32_t prefix, uint64_t answer_ns)
@@ -153,6 +164,7 @@ void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals,
     totals->cpu_ns += meter_read(&traffic->cpu_ns);
     totals->cores++;
     totals->rtt_now_ns = least_of(totals->rtt_now_ns, meter_read(&traffic->rtt_now_ns));
+    totals->waiting += (uint32_t)meter_read(&traffic->waiting);
     totals->server_ns = least_of(totals->server_ns, meter_read(&traffic->server_ns));
     totals->refusals += meter_read(&traffic->refusals);
     totals->timeouts += meter_read(&traffic->timeouts);

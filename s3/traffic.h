@@ -40,6 +40,7 @@ struct traffic {
     struct meter rtt_ns;                   /* the least of the last look; 0: nothing was in use */
     struct meter rtt_now_ns; /* the least smoothed one, of what moved since; 0: nothing did */
     struct meter flows;      /* connections in use, at the last look */
+    struct meter waiting;    /* of these: whose request has arrived, and no answer yet */
 };
 
 /* Each connection in use is looked at: 0.3 µs each. */
@@ -55,7 +56,8 @@ void traffic_on_wait(struct traffic *traffic, uint64_t server_ns);
 void traffic_on_part(struct traffic *traffic, uint64_t bytes, uint64_t taken_ns); /* it is done */
 void traffic_add_parts(const struct traffic *traffic, struct grain_totals *totals);
 void traffic_on_failure(struct traffic *traffic, uint32_t prefix, enum err err); /* of an attempt */
-/* From any thread. *rtt_ns becomes the least, where there is one. */
+/* From any thread. *rtt_ns becomes the least, where there is one, and so do the round trip of now
+ * and the server's time of the totals. */
 void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals, uint64_t *rtt_ns);
 
 #endif

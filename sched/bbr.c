@@ -128,37 +128,47 @@ static void bbr_judge_change(struct bbr *bbr, const struct sample *sample)
 
 /* --- the states: each returns the next --- */
 
+/* Does its rate tell of the path, or of what else was in the way? */
+static bool bbr_is_of_path(const struct bbr *bbr, const struct sample *sample)
+{
+    return !sample->app_limited && !bbr->lost && !bbr->cpu_limited && sample->refusals == 0;
+}
+
 /* As much in flight brings less, and nothing queues: what was measured is of connections that were
- * young. */
+ * young. Once, until more has come: a path without a queue may be full, and dip by chance. */
 static bool bbr_has_aged(const struct bbr *bbr, const struct sample *sample)
 {
-    if (sample->app_limited || bbr->lost || bbr->cpu_limited || sample->refusals > 0) return false;
-    return bbr->full_rate > 0 && sample->load > BBR_DRAINED_LOAD * bbr->full_load &&
-           sample->rate_bytes_per_s < BBR_DRAINED_LESS * bbr_rate(bbr) &&
+    return bbr_is_of_path(bbr, sample) && !bbr->aged && bbr->full_rate > 0 &&
+           sample->load > BBR_DRAINED_LOAD * bbr->full_load &&
+           sample->rate_bytes_per_s < BBR_DRAINED_LESS * bbr->full_rate &&
            sample->rtt_ns >= BBR_SHORT_NS && sample_is_loss_limited(sample);
 }
 
-static enum bbr_state bbr_measure_anew(struct bbr *bbr, const struct sample *sample)
+static void bbr_measure_anew(struct bbr *bbr, const struct sample *sample)
 {
     window_reset(&bbr->rate);
     window_add(&bbr->rate, bbr->round, sample->rate_bytes_per_s);
     bbr_relearn_slowness(bbr, sample);
-    bbr->full_rate = sample->rate_bytes_per_s;
+    bbr->full_rate = bbr->before.rate = sample->rate_bytes_per_s;
     bbr->full_load = sample->load;
     bbr->full_rounds = 0;
-    return BBR_STARTUP;
+    bbr->aged = true;
 }
 
 static enum bbr_state bbr_startup(struct bbr *bbr, const struct sample *sample)
 {
     if (bbr->lost) return BBR_DOWN;
     if (sample->app_limited) return BBR_STARTUP;
-    if (bbr_has_aged(bbr, sample)) return bbr_measure_anew(bbr, sample);
+    if (bbr_has_aged(bbr, sample)) {
+        bbr_measure_anew(bbr, sample);
+        return BBR_STARTUP;
+    }
     if (bbr->full_rate <= 0) bbr->before.rate = sample->rate_bytes_per_s;
     if (sample->rate_bytes_per_s >= BBR_GROWTH * bbr->full_rate) {
         bbr->full_rate = sample->rate_bytes_per_s;
         bbr->full_load = sample->load;
         bbr->full_rounds = 0;
+        bbr->aged = false;
     } else {
         bbr->full_rounds++;
     }
@@ -178,15 +188,13 @@ static bool bbr_is_drained(const struct sample *sample, double window)
 /* Fewer bring less: nothing queues, and what is in flight is what the path needs for that rate. */
 static bool bbr_is_drained_early(const struct bbr *bbr, const struct sample *sample)
 {
-    if (sample->app_limited || bbr->lost || bbr->cpu_limited || sample->refusals > 0) return false;
-    return sample->load < BBR_DRAINED_LOAD * bbr->drain_load &&
+    return bbr_is_of_path(bbr, sample) && sample->load < BBR_DRAINED_LOAD * bbr->drain_load &&
            sample->rate_bytes_per_s < BBR_DRAINED_LESS * bbr->full_rate &&
            sample_slowness(sample) > bbr_slowness(bbr);
 }
 
 static enum bbr_state bbr_drain(struct bbr *bbr, const struct sample *sample)
 {
-    if (bbr_has_aged(bbr, sample)) return bbr_measure_anew(bbr, sample);
     if (bbr_is_drained_early(bbr, sample)) {
         bbr_relearn_slowness(bbr, sample);
         return BBR_CRUISE;
@@ -271,7 +279,9 @@ static const char *bbr_why(const struct bbr *bbr)
     if (bbr->lost) return "requests were refused or lost";
     if (bbr->scout.pulsing) return "looking whether the path has more";
     switch (bbr->state) {
-    case BBR_STARTUP: return "startup: the rate still grows";
+    case BBR_STARTUP:
+        return bbr->aged ? "startup: nothing queues, its connections have become slower"
+                         : "startup: the rate still grows";
     case BBR_DRAIN: return "the path is full: what queues is let out";
     case BBR_CRUISE:
         if (!bbr->kept) return "the fewest with which the path was full";
@@ -393,7 +403,7 @@ static void bbr_forget(struct bbr *bbr)
     bbr->full_rate = 0;
     bbr->full_rounds = 0;
     bbr->full_load = 0;
-    bbr->kept = false;
+    bbr->aged = bbr->kept = false;
     bbr->cruise_rounds = BBR_CRUISE_ROUNDS;
     scout_forget(&bbr->scout, bbr->scout.pulse_ns);
 }

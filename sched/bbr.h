@@ -33,9 +33,10 @@
  *
  * Requests may become slower while all that is known of them is older: connections begin fast and
  * have their losses later. So DRAIN ends where it costs rate, and what is in flight then is what
- * the path needs. And in STARTUP and DRAIN, where as much in flight brings less than before,
- * packets get lost and nothing queues, the path is not full: what was measured is void, and STARTUP
- * goes on from there (parts may take half a minute: fewer in flight would not show for as long).
+ * the path needs. And where in STARTUP as much in flight brings less than before, packets get lost
+ * and nothing queues, the path is not full: what was measured is void, and STARTUP goes on from
+ * there (parts may take half a minute: that fewer are enough would not show for as long).
+ *
  * STARTUP at most doubles what is in flight: the first rate may be that of buffers which fill.
  *
  * Cores without time left end STARTUP, and are not asked for more by UP.
@@ -105,6 +106,7 @@ struct bbr {
     double drain_load;  /* and when DRAIN began */
     struct bbr_before before;
     bool kept; /* the window before a change that was none */
+    bool aged; /* STARTUP goes on from what is measured now, and has not grown since */
     bool started, is_short, starts_anyway, lost;
     bool again;       /* STARTUP follows a change: the connections are at speed */
     bool cpu_limited; /* the newest sample was */

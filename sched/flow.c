@@ -37,6 +37,7 @@ static void flow_learn_times(struct flow *flow, uint64_t now_ns, const struct sa
         flow->requests /= 2;
         flow->request_bytes /= 2;
     }
+    if (flow->began_ns == 0 && totals->busy_ns > 0) flow->began_ns = now_ns;
     flow->seen = *totals;
     flow->has_seen = true;
 }
@@ -66,6 +67,14 @@ static void flow_find_knee(struct flow *flow, uint64_t answer_ns)
     flow->knee_waiting = fmin(waiting, flow->knee);
 }
 
+/* Nothing was answered, and not since the server is slow: the path is long, and parts are. */
+static bool flow_takes_long(const struct flow *flow, uint64_t now_ns,
+                            const struct sample_totals *totals)
+{
+    return flow->began_ns > 0 && now_ns - flow->began_ns >= SAMPLE_NS_MAX && totals->waiting == 0 &&
+           flow_rtt_ns(flow) >= SCOUT_SHORT_NS;
+}
+
 static bool flow_decide(struct flow *flow, uint64_t now_ns)
 {
     uint32_t before = flow->window;
@@ -89,7 +98,8 @@ bool flow_tick(struct flow *flow, uint64_t now_ns, const struct sample_totals *t
     flow_learn_times(flow, now_ns, totals, rtt_ns);
     sample.rtt_ns = flow_rtt_ns(flow);
     sample.answer_ns = (uint64_t)window_value(&flow->answer_least);
-    if (sample.answer_ns == 0) sample.answer_ns = totals->server_ns; /* until a part is done */
+    if (sample.answer_ns == 0 && flow_takes_long(flow, now_ns, totals))
+        sample.answer_ns = totals->server_ns;
     if (rounds_tick(&flow->rounds, &flow->u.cc, totals, &sample)) {
         flow_find_knee(flow, sample.answer_ns);
         sample.knee = flow->knee;

@@ -55,6 +55,7 @@ struct flow {
     struct rounds rounds;
     struct window answer_least, rtt_least;
     struct sample_totals seen;
+    uint64_t began_ns;              /* when the first was in flight; 0: not yet */
     double requests, request_bytes; /* of late, to know P */
     /* By the newest model: n*, B, and of n* what waits; 0: none yet. */
     double knee, knee_bytes_per_s, knee_waiting;

@@ -32,8 +32,9 @@ static void rounds_follow(struct rounds *rounds, const struct cc *cc, const stru
         rounds->to = to;
     }
     double passed_ns = (double)(known->now_ns - rounds->from_ns);
-    double share = fmin(1, passed_ns / (ROUNDS_SPREAD * (double)known->answer_ns));
-    rounds->window = rounds->from + share * (to - rounds->from);
+    double answer_ns = fmin((double)known->answer_ns, SAMPLE_NS_MAX);
+    double share = fmin(1, passed_ns / (ROUNDS_SPREAD * answer_ns));
+    rounds->window = fmax(rounds->window, rounds->from + share * (to - rounds->from));
 }
 
 /* Is there a loss that the controller has not heard of, and would answer to? */

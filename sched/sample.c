@@ -59,7 +59,7 @@ static void sampler_fill(const struct sampler *sampler, const struct sample_tota
         sample->cpu_share =
             (double)(to->cpu_ns - from->cpu_ns) / (double)sample->interval_ns / to->cores;
     sample->resent_share = 0;
-    if (sent_bytes > 0)
+    if (sent_bytes > 0 && 2 * sent_bytes >= to->delivered_bytes - from->delivered_bytes)
         sample->resent_share = (double)(to->resent_bytes - from->resent_bytes) / (double)sent_bytes;
     if (sampler->rtt_moved_ns > 0)
         sample->rtt_now_ns = (uint64_t)(sampler->rtt_ns_sum / sampler->rtt_moved_ns);

@@ -44,9 +44,10 @@ struct sample_totals {
     uint64_t
         answer_ns;  /* from the last byte sent to the answer's first, of all that were answered */
     uint32_t cores; /* no sum: that cpu_ns is of */
-    /* No sums: the least smoothed round trip of what moved, and the least that the server took for
-     * a request of any kind; 0: none. */
+    /* No sums: the least smoothed round trip of what moved, the least that the server took for
+     * data, or for what is like that; 0: none. And connections that wait for an answer alone. */
     uint64_t rtt_now_ns, server_ns;
+    uint32_t waiting;
 };
 
 struct sample { /* of one round */
@@ -54,12 +55,12 @@ struct sample { /* of one round */
     double rate_bytes_per_s;
     double load;         /* requests in flight, the mean */
     double allowed;      /* the window during the round, the mean */
-    double resent_share; /* of the bytes sent */
+    double resent_share; /* of the bytes sent; 0 where it is heads that are sent */
     double requests_per_s;
     uint32_t refusals, timeouts;
     uint64_t rtt_ns;     /* the least packet round trip that is known; 0: none */
     uint64_t rtt_now_ns; /* in this round, the mean; without a queue it is the least; 0: none */
-    uint64_t answer_ns;  /* the time that the server takes, smoothed; 0: nothing was answered */
+    uint64_t answer_ns;  /* the time that the server takes, the least of late; 0: not known */
     double cpu_share;    /* of the time of all cores; 0: not known */
     double knee, knee_waiting; /* by sched/flow: n* = B/r + B·L/P, and of it B·L/P; 0: not known */
     bool app_limited;
@@ -85,14 +86,15 @@ MUST_USE bool sampler_tick(struct sampler *sampler, uint64_t now_ns,
                            const struct sample_totals *totals, double window, uint64_t round_ns,
                            struct sample *sample);
 bool sample_is_cpu_limited(const struct sample *sample);
-/* Packets get lost, and not because they queue: what is slow then is each connection by itself.
- * False where round trips are not known. */
+/* Packets get lost, and nothing queues: what is slow then is each connection by itself, unless
+ * something drops what is too much at once (a policer, a short buffer). False where round trips
+ * are not known, and for downloads: their losses are the server's to see. */
 bool sample_is_loss_limited(const struct sample *sample);
 /* Request-ns a byte; 0 when nothing was delivered. */
 double sample_slowness(const struct sample *sample);
 /* How long a glance is: two round trips and the server's time. */
 uint64_t sample_glance_ns(uint64_t rtt_ns, uint64_t answer_ns);
-/* `answer_ns` 0: nothing was answered yet, so that the server's time is not known. */
+/* `answer_ns` 0: the server's time is not known. */
 uint64_t sample_round_ns(uint64_t rtt_ns, uint64_t answer_ns);
 
 #endif

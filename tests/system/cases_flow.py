@@ -136,7 +136,7 @@ def the_closed_form_is_told(t):
     source = make_file(t.path("in"), 240 * MIB)
     for kind in ("auto", "bbr", "cubic"):
         log = t.path(f"log-{kind}")
-        proxy.rate["up"] = 20 * MIB  # of each connection: a part takes a third of a second
+        proxy.rate["up"] = 10 * MIB  # of each connection: a part takes half a second
         process = t.start("cp", *ONE, *PARTS, "--cc", kind, "--log-decisions", log, source,
                           f"s3://null/{kind}", env=env)
         wait_for(lambda: any(d["knee_waiting"] or kind == "cubic" for d in decisions_so_far(log)),

@@ -153,6 +153,118 @@ static void test_limits(void **state)
     assert_true(w.bbr.cc.window <= 12 && w.bbr.cc.window >= 8);
 }
 
+/* --- samples, one by one --- */
+
+static struct sample sample_of(const struct bbr *bbr, double load, double rate_mb_per_s)
+{
+    struct sample sample = {.now_ns = bbr->slowness_at_ns + NS_PER_S, .interval_ns = NS_PER_S};
+    sample.load = sample.allowed = load;
+    sample.rate_bytes_per_s = rate_mb_per_s * 1e6;
+    sample.rtt_ns = sample.rtt_now_ns = 50 * NS_PER_MS;
+    sample.answer_ns = NS_PER_MS;
+    sample.resent_share = 0.01;
+    return sample;
+}
+
+static void meet(struct bbr *bbr, double load, double rate_mb_per_s)
+{
+    struct sample sample = sample_of(bbr, load, rate_mb_per_s);
+    cc_on_sample(&bbr->cc, &sample);
+}
+
+static void open_bbr(struct bbr *bbr)
+{
+    bbr_init(bbr, &(struct cc_limits){2, 8, 128});
+    meet(bbr, 8, 40);
+    assert_int_equal(lround(bbr->cc.window), 16);
+}
+
+static void be_fast(struct sample *sample)
+{
+    sample->rate_bytes_per_s = 37e6;
+}
+static void be_few(struct sample *sample)
+{
+    sample->load = sample->allowed = 7;
+}
+static void lose_nothing(struct sample *sample)
+{
+    sample->resent_share = 0;
+}
+static void queue(struct sample *sample)
+{
+    sample->rtt_now_ns = 80 * NS_PER_MS;
+}
+static void be_near(struct sample *sample)
+{
+    sample->rtt_ns = sample->rtt_now_ns = NS_PER_MS;
+}
+static void lack_work(struct sample *sample)
+{
+    sample->app_limited = true;
+}
+static void lack_cpu(struct sample *sample)
+{
+    sample->cpu_share = 0.95;
+}
+
+/* Less with more in flight, where packets get lost and nothing queues: connections were young. With
+ * one of these signs it is something else. */
+static void test_connections_age(void **state)
+{
+    static void (*const others[])(struct sample * sample) = {
+        be_fast, be_few, lose_nothing, queue, be_near, lack_work, lack_cpu,
+    };
+    struct bbr bbr;
+    (void)state;
+    open_bbr(&bbr);
+    meet(&bbr, 16, 30);
+    assert_int_equal(lround(bbr.cc.window), 32);
+    assert_non_null(strstr(bbr.cc.why, "slower"));
+    meet(&bbr, 32, 25); /* not twice */
+    assert_int_equal(lround(bbr.cc.window), 32);
+    meet(&bbr, 32, 60); /* it has grown: now it may be again */
+    meet(&bbr, 64, 50);
+    assert_int_equal(lround(bbr.cc.window), 128);
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        open_bbr(&bbr);
+        struct sample sample = sample_of(&bbr, 16, 30);
+        others[i](&sample);
+        cc_on_sample(&bbr.cc, &sample);
+        if (bbr.cc.window >= 32) print_error("row %zu: %.1f\n", i, bbr.cc.window);
+        assert_true(bbr.cc.window < 32);
+    }
+}
+
+/* A change whose connections have aged meanwhile is judged by what they do since. */
+static void test_aged_behind_a_change(void **state)
+{
+    static const double rounds[][2] = {{8, 40},  {8, 20},  {16, 38}, {32, 40},
+                                       {32, 40}, {32, 40}, {24, 40}, {16, 38}};
+    struct bbr bbr;
+    (void)state;
+    open_bbr(&bbr);
+    bbr_remember(&bbr, 8, log(40e6));
+    cc_on_change(&bbr.cc);
+    for (size_t i = 0; i < ARRAY_COUNT(rounds); i++)
+        meet(&bbr, rounds[i][0], rounds[i][1]);
+    assert_int_equal(bbr.state, BBR_CRUISE);
+    assert_true(bbr.cc.window > 12);
+}
+
+/* What buffers take at once is no rate of the path. */
+static void test_startup_doubles_at_most(void **state)
+{
+    struct bbr bbr;
+    (void)state;
+    bbr_init(&bbr, &(struct cc_limits){2, 8, 128});
+    struct sample burst = sample_of(&bbr, 4, 400);
+    burst.app_limited = true;
+    cc_on_sample(&bbr.cc, &burst);
+    meet(&bbr, 8, 10);
+    assert_int_equal(lround(bbr.cc.window), 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +276,9 @@ int main(void)
         cmocka_unit_test(test_recovers),
         cmocka_unit_test(test_short_path_starts_gently),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_connections_age),
+        cmocka_unit_test(test_aged_behind_a_change),
+        cmocka_unit_test(test_startup_doubles_at_most),
     };
     return cmocka_run_group_tests_name("bbr", tests, NULL, NULL);
 }

@@ -103,6 +103,31 @@ static void test_behind_a_hole(void **state)
     }
 }
 
+/* Connections whose request has arrived, and which hear nothing. */
+static void test_waiting(void **state)
+{
+    (void)state;
+    used = 1;
+    infos[0] = (struct ring_tcp_info){.bytes_sent = 9000, .not_sent_bytes = 1000};
+    traffic_look(&traffic, &client);
+    assert_int_equal(meter_read(&traffic.waiting), 0); /* it is being sent */
+    infos[0].not_sent_bytes = 0;
+    infos[0].bytes_sent = 10500;
+    infos[0].bytes_retransmitted = 500;
+    infos[0].bytes_acked = 9999;
+    traffic_look(&traffic, &client);
+    assert_int_equal(meter_read(&traffic.waiting), 0); /* it is on its way */
+    infos[0].bytes_acked = 10000;
+    traffic_look(&traffic, &client);
+    assert_int_equal(meter_read(&traffic.waiting), 1);
+    infos[0].bytes_received = 100;
+    traffic_look(&traffic, &client);
+    assert_int_equal(meter_read(&traffic.waiting), 0); /* the answer comes */
+    used = 0;
+    traffic_look(&traffic, &client);
+    assert_int_equal(meter_read(&traffic.waiting), 0);
+}
+
 struct now {
     const char *name;
     uint64_t acked, received, rtt_ms, variance_ms, receive_ms, min_ms;
@@ -275,6 +300,8 @@ static void test_add_up_times(void **state)
     traffic_on_wait(&other, 9);
     meter_set(&traffic.rtt_now_ns, 30);
     meter_set(&other.rtt_now_ns, 20);
+    meter_set(&traffic.waiting, 2);
+    meter_set(&other.waiting, 1);
     traffic_add_up(&silent, &totals, &rtt_ns);
     assert_int_equal(totals.server_ns, 0);
     assert_int_equal(totals.rtt_now_ns, 0);
@@ -284,6 +311,7 @@ static void test_add_up_times(void **state)
     traffic_add_up(&silent, &totals, &rtt_ns);
     assert_int_equal(totals.server_ns, 5);
     assert_int_equal(totals.rtt_now_ns, 20);
+    assert_int_equal(totals.waiting, 3);
 }
 
 static void test_add_up(void **state)
@@ -321,8 +349,9 @@ static void test_add_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_sums),  TEST(test_behind_a_hole), TEST(test_rtt_now), TEST(test_describe),
-        TEST(test_shut),  TEST(test_busy),          TEST(test_answers), TEST(test_failures),
-        TEST(test_waits), TEST(test_add_parts),     TEST(test_add_up),  TEST(test_add_up_times)};
+        TEST(test_sums),   TEST(test_behind_a_hole), TEST(test_rtt_now), TEST(test_describe),
+        TEST(test_shut),   TEST(test_busy),          TEST(test_answers), TEST(test_failures),
+        TEST(test_waits),  TEST(test_add_parts),     TEST(test_add_up),  TEST(test_add_up_times),
+        TEST(test_waiting)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
