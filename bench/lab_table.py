@@ -162,7 +162,7 @@ def skew_cell(bench, path, server, name, bar, sizes):
 def slow_prefix(bench):
     """One of eight prefixes answers four times more slowly than the others. The requests in flight
     bound the rate, not the link: small objects, as S3 answers them."""
-    sizes = [64 * 1024] * (2400 if bench.quick else 3200)
+    sizes = [64 * 1024] * (2400 if bench.quick else SEEN_AHEAD)
     slow = ("--service-time", "fixed:400ms op=PutObject key=p0/*",
             "--service-time", "fixed:100ms op=PutObject")
     yield "one at 1/4 of the rate", partial(slow_prefix_cell, bench, sizes, slow, slow[2:])
@@ -177,7 +177,7 @@ def slow_prefix_cell(bench, sizes, server, healthy):
         "healthy": one_argosy(bench, path, tree, healthy, "--cc", "auto", watched=True)})
     bench.ratio("slow: auto / static", outcomes["static"], outcomes["auto"], 1.15)
     bench.ratio("slow: the others' rate / with all alike", outcomes["healthy"], outcomes["auto"],
-                0.95, measure=rate_of_others)
+                0.95, measure=lambda o: rate_of_others(o, bench.scale.warm))
 
 
 LIMITED_S = 5.0  # from then on refusals must be rare
@@ -234,13 +234,13 @@ def put_rate(outcome, begin_s, end_s, but="/"):
     return sum(sizes) * 8 / (end_s - begin_s)
 
 
-def rate_of_others(outcome):
-    """Bits/s of all prefixes but p0, until the last of them is through."""
+def rate_of_others(outcome, begin_s):
+    """Bits/s of all prefixes but p0, behind Startup, until the last of them is through."""
     good = [s for s in outcome.served if s.status == 200 and not s.key.startswith("p0/")
-            and s.in_bytes]
+            and s.in_bytes and s.end_s > begin_s]
     if not good:
         raise Trouble(f"{outcome.name}: the server's log has no request of the other prefixes")
-    return sum(s.in_bytes for s in good) * 8 / max(s.end_s for s in good)
+    return sum(s.in_bytes for s in good) * 8 / (max(s.end_s for s in good) - begin_s)
 
 
 def refused_share(outcome, after_s):
