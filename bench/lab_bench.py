@@ -11,6 +11,7 @@ from lab_path import SEGMENT_SHARE, TRIES, Off, Path, Trouble, sparse_file
 
 MIB = 2 ** 20
 PREFIXES = 8
+LATE = " late: "  # in what wanlab says of a run whose packets came later than they should have
 
 
 class Scale:
@@ -58,12 +59,16 @@ class Bench:
         self.lab.keep("row", fields)
         self.say(row_text(fields))
 
-    def verdict(self, outcomes, low, high, at_least):
-        """A verdict, unless a run of these is void to the last."""
+    def verdict(self, outcomes, low, high, at_least, late_costs=False):
+        """A verdict, unless a run of these is void to the last. Where what comes late can only take
+        from the value, a bar may be reached all the same."""
         spoilt = [o for o in outcomes if not o.sound]
         if spoilt:
-            return {"verdict": "VOID", "note": f"{len(spoilt)} of {len(outcomes)} runs: "
-                                               f"{spoilt[0].void}"}
+            note = f"{len(spoilt)} of {len(outcomes)} runs: {spoilt[0].void}"
+            reached = late_costs and stats.verdict(low, high, at_least=at_least) == "reached"
+            if reached and all(LATE in o.void for o in spoilt):
+                return {"verdict": "reached", "note": f"{note}, which only takes from it"}
+            return {"verdict": "VOID", "note": note}
         if at_least is None:
             return {"verdict": "reported"}
         return {"verdict": stats.verdict(low, high, at_least=at_least)}
@@ -96,15 +101,15 @@ class Bench:
     def share(self, cell, run, whole, bar):
         """Of the link: the mean of as many runs as pairs would have."""
         outcomes = self.sides({"B": run})["B"]
-        self.mean(cell, outcomes, [o.goodput / whole for o in outcomes], bar)
+        self.mean(cell, outcomes, [o.goodput / whole for o in outcomes], bar, late_costs=True)
         return outcomes
 
-    def mean(self, cell, outcomes, values, bar, **fields):
+    def mean(self, cell, outcomes, values, bar, late_costs=False, **fields):
         """Of values that runs have, not of pairs."""
         mean, low, high = stats.mean_interval(values)
         self.row(cell, value=mean, low=low, high=high, bar=bar, b=values,
                  names=["", outcomes[0].name], cpu=[None, cpu_of(outcomes)],
-                 **{**self.verdict(outcomes, low, high, bar), **fields})
+                 **{**self.verdict(outcomes, low, high, bar, late_costs), **fields})
 
     def worst(self, cell, outcomes, values, bar, **fields):
         """The largest of values that must all be at most `bar`."""

@@ -104,6 +104,24 @@ def lab_verdicts(_t):
 
 
 @case()
+def lab_late_runs(_t):
+    """Packets that come late take from a share of the link: it may be reached with them, not missed.
+    Of two sides nobody knows which lost more."""
+    def late(goodput, why="too many packets came more than 1 ms late: the machine is too busy"):
+        run = Run("b", goodput, sound=False)
+        run.void = why
+        return run
+    bench = quiet_bench(Kept())
+    bench.share("more", lambda seed: late(95 + seed), 100, 0.9)
+    bench.share("less", lambda seed: late(80 + seed), 100, 0.9)
+    bench.share("another", lambda seed: late(95 + seed, "the queue lost packets"), 100, 0.9)
+    bench.pairs("two sides", late, lambda seed: late(2 * seed), 1.0)
+    verdicts = [row["verdict"] for row in bench.rows]
+    require(verdicts == ["reached", "VOID", "VOID", "VOID"], f"{bench.rows}")
+    require("only takes from it" in bench.rows[0]["note"], f"{bench.rows[0]}")
+
+
+@case()
 def lab_waits_for_the_host(_t):
     """What is stolen is the eighth column; a void run is repeated when that is little, or after a
     while all the same."""
