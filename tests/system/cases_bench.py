@@ -105,7 +105,7 @@ def lab_verdicts(_t):
 
 @case()
 def lab_late_runs(_t):
-    """Packets that come late take from a share of the link: it may be reached with them, not missed.
+    """Late packets take from a share of the link: it may be reached with them, not missed.
     Of two sides nobody knows which lost more."""
     def late(goodput, why="too many packets came more than 1 ms late: the machine is too busy"):
         run = Run("b", goodput, sound=False)
