@@ -302,7 +302,7 @@ static void bbr_set_window(struct bbr *bbr, const struct sample *sample)
     if (bbr->state == BBR_DOWN)
         bbr->scout.slack = fmax(SCOUT_SLACK, log((bbr_bdp(bbr) + 0.5) / window) + BBR_DOWN_SLACK);
     if (window_is_empty(&bbr->slowness)) window = bbr->cc.window;
-    if (bbr->state == BBR_STARTUP) { /* a rate that buffers have made is no reason to more */
+    if (bbr->state == BBR_STARTUP) { /* a rate that buffers have made is no reason for more */
         double most = bbr_table[BBR_STARTUP].gain * fmax(bbr->cc.window, sample->load);
         window = fmax(fmin(window, most), bbr->cc.window);
     }

@@ -11,9 +11,10 @@
  * round is `cut_short`, and nothing is learnt from it but that.
  *
  * What is given out follows the controller's window: down at once, and up at once by a quarter.
- * More, as Startup wants it, is spread over 1.5 times that of an answer where that is longer than
- * ROUNDS_SPREAD_NS: as slow start is clocked by what comes back (RFC 5681, 3.1), so that a server
- * that refuses is met by one request too many, and not by as many as there were. */
+ * More, as Startup wants it, is spread over 1.5 times that of an answer (of SAMPLE_NS_MAX at most)
+ * where that is longer than ROUNDS_SPREAD_NS, and goes on where answers become slower: as slow
+ * start is clocked by what comes back (RFC 5681, 3.1), so that a server that refuses is met by one
+ * request too many, and not by as many as there were. */
 #ifndef SCHED_ROUNDS_H
 #define SCHED_ROUNDS_H
 

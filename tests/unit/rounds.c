@@ -177,6 +177,33 @@ static void test_spreads_what_is_more(void **state)
     }
 }
 
+/* Answers that take longer under way, or very long, take nothing back and delay it by no more than
+ * rounds may last. */
+static void test_spread_goes_on(void **state)
+{
+    static const uint64_t answers_ms[][2] = {{300, 3000}, {10000, 10000}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(answers_ms); i++) {
+        struct told told;
+        struct rounds rounds;
+        struct sample_totals totals = {.busy_ns = 0};
+        uint64_t now_ns = NS_PER_S;
+        double before = 0;
+        open_told(&told, &rounds, &without);
+        for (uint32_t tick = 0; tick < 70; tick++) {
+            if (tick == 3) told.cc.window = 8;
+            now_ns += 50 * NS_PER_MS;
+            struct sample sample = {.now_ns = now_ns, .rtt_ns = 50 * NS_PER_MS};
+            sample.answer_ns = answers_ms[i][tick >= 9] * NS_PER_MS;
+            (void)!rounds_tick(&rounds, &told.cc, &totals, &sample);
+            assert_true(rounds.window >= before);
+            before = rounds.window;
+            if (tick == 10) assert_true(before > 4 && before < 8);
+        }
+        assert_true(rounds.window == 8);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_window_moves),
         cmocka_unit_test(test_refusal_ends_the_round),
         cmocka_unit_test(test_spreads_what_is_more),
+        cmocka_unit_test(test_spread_goes_on),
     };
     return cmocka_run_group_tests_name("rounds", tests, NULL, NULL);
 }
