@@ -3,20 +3,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Thousands of works may wait, nearly all with short names: each begins a page, so that the rest of
+ * it, the room for long names, costs nothing. */
+#define WORK_PAGE_BYTES 4096u
+#define WORK_STRIDE     align_up_u64(sizeof(struct work), WORK_PAGE_BYTES)
+
 enum err work_pool_init(struct work_pool *pool, uint32_t count_max)
 {
     list_init(&pool->free);
     pool->count_max = pool->free_count = count_max;
-    pool->works = calloc(count_max, sizeof *pool->works);
+    pool->pages = aligned_alloc(WORK_PAGE_BYTES, count_max * WORK_STRIDE);
     pool->used_count = 0;
-    return pool->works ? ERR_NONE : ERR_NO_MEMORY;
+    return pool->pages ? ERR_NONE : ERR_NO_MEMORY;
 }
 
 void work_pool_fini(struct work_pool *pool)
 {
     CHECK(pool->free_count == pool->count_max && "a work is still under way");
-    free(pool->works);
-    pool->works = NULL;
+    free(pool->pages);
+    pool->pages = NULL;
+}
+
+static struct work *work_at(const struct work_pool *pool, uint32_t index)
+{
+    return (struct work *)(void *)(pool->pages + index * WORK_STRIDE);
 }
 
 struct work *work_take(struct work_pool *pool, uint16_t home)
@@ -24,7 +34,7 @@ struct work *work_take(struct work_pool *pool, uint16_t home)
     struct link *link = list_pop(&pool->free);
     if (!link && pool->used_count == pool->count_max) return NULL;
     struct work *work =
-        link ? container_of(link, struct work, task.link) : &pool->works[pool->used_count++];
+        link ? container_of(link, struct work, task.link) : work_at(pool, pool->used_count++);
     pool->free_count--;
     task_init(&work->task, home, TASK_THEN);
     work->owner = WORK_NO_OWNER;

@@ -67,17 +67,17 @@ struct work {
         identity; /* PART, SUM_FILE: the file as it must still be; STAT: as it is */
     struct checksum_value
         written; /* RANGE: by an earlier run, to be looked at first; count 0: not */
-    char bucket[BUCKET_NAME_BYTES_MAX + 1];
-    char key[KEY_BYTES_MAX + 1];
-    char path[PATH_BYTES_MAX];
-    char upload_id[UPLOAD_ID_BYTES_MAX + 1];
-    char etag[ETAG_BYTES_MAX + 1]; /* GET, RANGE, …: the object as it must still be; "" any */
     struct work_result result;
+    char bucket[BUCKET_NAME_BYTES_MAX + 1];
+    char etag[ETAG_BYTES_MAX + 1]; /* GET, RANGE, …: the object as it must still be; "" any */
+    char upload_id[UPLOAD_ID_BYTES_MAX + 1];
+    char key[KEY_BYTES_MAX + 1];
+    char path[PATH_BYTES_MAX]; /* the last: of names that are not long one page is touched */
 };
 
 struct work_pool {
     /* private */
-    struct work *works;
+    char *pages; /* a work begins at every second one */
     struct list free;
     uint32_t count_max, free_count;
     uint32_t used_count; /* those behind were never taken: their memory was not even touched */
