@@ -506,8 +506,10 @@ static bool plan_has_room(const struct plan *plan, bool large)
     if (work_pool_free_count(&plan->works) <= STEER_PARTS_MAX) return false;
     if (large) return plan->ahead.queued < PLAN_AHEAD_MAX;
     if (plan->objects_out < PLAN_OBJECTS_MAX) return true;
-    return plan->objects_out < PLAN_OBJECTS_MOST &&
-           (plan->steer->prefixes.apart || lend_is_hungry(&plan->mover->lend, TASK_THEN));
+    if (plan->objects_out >= PLAN_OBJECTS_MOST) return false;
+    if (lend_is_hungry(&plan->mover->lend, TASK_THEN)) return true;
+    return plan->steer->prefixes.uneven &&
+           prefixes_load(&plan->steer->prefixes, plan->prefix_now) < PLAN_OBJECTS_MOST / 2;
 }
 
 static void plan_skip(struct plan *plan, const struct find_item *item)
@@ -542,6 +544,7 @@ static bool plan_take(struct plan *plan, const struct find_item *item)
         plan_pump_ahead(plan);
     } else {
         plan->objects_out++;
+        plan->prefix_now = work->task.prefix;
         lend_push(&plan->mover->lend, &work->task);
     }
     return true;

@@ -34,8 +34,9 @@
 #define PLAN_LARGE_MAX                                                                             \
     32u /* large objects under way: enough to fill all cores with their last parts */
 #define PLAN_OBJECTS_MAX 512u /* small objects handed out: a few turns' worth for every core */
-/* The same while cores are idle, or the server limits a prefix: others may go meanwhile, and the
- * search goes through one prefix after the other. 8 KiB each, had when it is needed. */
+/* The same while cores are idle, or prefixes are uneven (sched/prefixes), since the search goes
+ * through one after the other: of one at most half as many, so that there is room for those behind
+ * it. A page each, had when it is needed. */
 #define PLAN_OBJECTS_MOST 8192u
 #define PLAN_AHEAD_MAX    1024u /* large objects that wait: more prefixes than one to choose from */
 
@@ -82,6 +83,7 @@ struct plan {
     struct op begin, receipted, journalled, swept, ended;
     struct past_object *sweeping; /* what an earlier run left, and nobody wants; NULL: nothing */
     uint32_t objects_out, parts_out, endpoint;
+    uint16_t prefix_now;  /* of the small object that was found last */
     uint64_t ahead_bytes; /* of those that wait for a slot */
     bool waiting, ending, through, told_journal;
     char bucket[BUCKET_NAME_BYTES_MAX + 1];

@@ -33,7 +33,7 @@ static uint16_t prefixes_add(struct prefixes *prefixes, struct bytes name, uint6
 
 enum err prefixes_open(struct prefixes *prefixes, enum prefixes_kind kind, uint64_t now_ns)
 {
-    *prefixes = (struct prefixes){.kind = kind, .apart = kind == PREFIXES_STATIC};
+    *prefixes = (struct prefixes){.kind = kind, .uneven = kind == PREFIXES_STATIC};
     prefixes->entries = calloc(PREFIXES_MAX, sizeof *prefixes->entries);
     prefixes->places = calloc(PREFIXES_PLACES, sizeof *prefixes->places);
     if (!prefixes->entries || !prefixes->places) return ERR_NO_MEMORY;
@@ -320,13 +320,24 @@ static void prefixes_look(struct prefixes *prefixes)
     if (pauses) prefixes_keep(prefixes);
 }
 
-static bool prefixes_are_apart(const struct prefixes *prefixes)
+/* Of those that have work. One that has all of it may be the slow one: with one there is no telling
+ * either. */
+static bool prefixes_are_uneven(const struct prefixes *prefixes)
 {
+    double least = PREFIXES_WEIGHT_MAX, most = 0;
+    uint32_t loaded = 0;
+
     if (prefixes->kind != PREFIXES_FAIR) return prefixes->kind == PREFIXES_STATIC;
     if (prefixes->doubted) return true;
-    for (uint32_t i = 0; i < prefixes->count; i++)
-        if (prefixes_is_limited(&prefixes->entries[i])) return true;
-    return false;
+    for (uint32_t i = 0; i < prefixes->count; i++) {
+        const struct prefixes_entry *entry = &prefixes->entries[i];
+        if (prefixes_is_limited(entry)) return true;
+        if (prefixes_load(prefixes, i) == 0) continue;
+        least = fmin(least, entry->prefix.weight);
+        most = fmax(most, entry->prefix.weight);
+        loaded++;
+    }
+    return loaded == 1 || least < PREFIXES_SLOW * most;
 }
 
 bool prefixes_tick(struct prefixes *prefixes, uint64_t now_ns)
@@ -355,6 +366,6 @@ bool prefixes_tick(struct prefixes *prefixes, uint64_t now_ns)
     prefixes->acquits =
         prefixes->kind == PREFIXES_FAIR && !round.common && prefixes_acquit(prefixes);
     if (round.common) prefixes->acquitting = 0;
-    prefixes->apart = prefixes_are_apart(prefixes);
+    prefixes->uneven = prefixes_are_uneven(prefixes);
     return true;
 }

@@ -34,6 +34,7 @@
 #define PREFIXES_SERVICE_MIN 8u   /* answers before a time is believed */
 #define PREFIXES_NEWS_MAX    32u  /* lines of a round: a reader's time, and a file's room */
 #define PREFIXES_TOLD        0.25 /* growth has a step each round: too many to be told */
+#define PREFIXES_SLOW        0.5  /* of another's weight */
 #define PREFIXES_BRISK       1.25 /* times the least mean; stowage's knee refuses at 1.5 */
 #define PREFIXES_BRISK_NS    (2 * PREFIX_ROUND_NS) /* slower answers tell of the load too late */
 
@@ -80,7 +81,7 @@ struct prefixes {
     uint32_t news_count;
     uint64_t news_lost; /* lines of limits set, cut or lifted that found no room, so far */
     bool open;          /* nothing is limited any more: what is left is to be returned, not run */
-    bool apart; /* some may begin less than there are slots: then work of others is worth finding */
+    bool uneven; /* one is limited, or slow, or has all the work: that of others is worth finding */
     bool acquits; /* in this tick: those refusals were some prefixes', not the server's */
     /* private */
     uint32_t news_lines, tell_from; /* of news[]; whose drift is told first */

@@ -202,6 +202,28 @@ def limited_prefix_holds_nobody_up(t):
     require(numbers["retries"] < 200, f"{numbers['retries']} refusals of 800 requests")
 
 
+@case(waits=True)
+def slow_prefix_holds_nobody_up(t):
+    """The first folder of a tree is slow, and has more files than the search looks ahead: the other
+    one is found, and is done long before it, up and down."""
+    tree = two_prefixes(t, 1200, 500)
+    t.server = servers.Stowage("--service-time", "fixed:20ms key=*a-hot/*")
+    t.at_end(t.server.stop)
+    t.server.boto3().create_bucket(Bucket="slow")
+    place = "s3://slow/run/"
+    for way, ends in (("up", (tree, place)), ("down", (place, t.path("out")))):
+        manifest = t.path(f"manifest-{way}")
+        t.argosy("cp", "-r", *ONE, "--cc", "fixed:4", "--manifest", manifest, *ends)
+        with open(manifest, encoding="utf-8") as file:
+            keys = [line["key"] for line in map(json.loads, file) if "key" in line]
+        slow = [i for i, key in enumerate(keys) if "a-hot/" in key]
+        other = [i for i, key in enumerate(keys) if "b-cold/" in key]
+        require(len(slow) == len(other) == 1200, f"{way}: {len(slow)}, {len(other)}")
+        before = other[0]  # so many of the slow one were done by then: a turn's are 0.25 s
+        require(before < 400, f"{way}: {before} of the slow one's before the first of the other")
+        require(other[-1] < 1200 + 800, f"{way}: the other was done after {other[-1] - 1199} of it")
+
+
 @case("stowage")
 def congestion_control_of_the_kernel(t):
     """The sockets have what was asked for; what the kernel does not have is refused with a list."""

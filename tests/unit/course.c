@@ -174,7 +174,7 @@ static void refill(struct world *w, uint32_t prefix)
 static void refill_all(struct world *w)
 {
     uint32_t found = w->prefix_count > 0 ? 1 : 0;
-    if (w->steer.prefixes.apart) found = w->prefix_count;
+    if (w->steer.prefixes.uneven) found = w->prefix_count;
     for (uint32_t i = w->prefix_count > 0; i <= found; i++)
         refill(w, i);
 }

@@ -194,7 +194,7 @@ static void test_acquits(void **state)
         static const char *const names[] = {"a/", "b/", "c/"};
         for (int i = 0; i < 3; i++)
             index[i] = prefixes_find(&prefixes, bytes_of(names[i]), now_ns);
-        assert_false(prefixes.apart);
+        assert_false(prefixes.uneven);
         for (int round = 0; round < 20; round++) {
             bool alone = round < 6;
             answer(index[0], 10, NS_PER_MS);
@@ -205,7 +205,7 @@ static void test_acquits(void **state)
             }
             end_round();
             acquitted += prefixes.acquits;
-            assert_true(prefixes.apart); /* from the first refusal on */
+            assert_true(prefixes.uneven); /* from the first refusal on */
             if (alone) assert_false(prefixes.acquits);
         }
         assert_true(prefixes.common_refusals >= 30);
@@ -225,12 +225,55 @@ static void test_acquits(void **state)
         if (round <= 6) assert_int_equal(heard, 0);
     }
     assert_int_equal(heard, 1);
-    assert_false(prefixes.apart);
+    assert_false(prefixes.uneven);
     close_prefixes();
     open_prefixes(PREFIXES_STATIC);
-    assert_true(prefixes.apart);
+    assert_true(prefixes.uneven);
     end_round();
-    assert_true(prefixes.apart && !prefixes.acquits);
+    assert_true(prefixes.uneven && !prefixes.acquits);
+    close_prefixes();
+}
+
+/* Is work of others worth finding? Not while several that are about as quick have some. */
+static void test_uneven(void **state)
+{
+    (void)state;
+    open_prefixes(PREFIXES_FAIR);
+    uint16_t a = prefixes_find(&prefixes, BYTES("a/"), now_ns);
+    uint16_t b = prefixes_find(&prefixes, BYTES("b/"), now_ns);
+    end_round();
+    assert_false(prefixes.uneven); /* there is none at all */
+    prefixes_on_go(&prefixes, a);
+    end_round();
+    assert_true(prefixes.uneven); /* one has all of it: waiting or in flight */
+    prefixes.entries[b].queued = 1;
+    end_round();
+    assert_false(prefixes.uneven);
+    for (int round = 0; round < 20; round++) {
+        answer(a, 20, 30 * NS_PER_MS);
+        answer(b, 20, 20 * NS_PER_MS);
+        end_round();
+        assert_false(prefixes.uneven);
+    }
+    for (int round = 0; round < 20; round++) {
+        answer(a, 20, 80 * NS_PER_MS);
+        answer(b, 20, 20 * NS_PER_MS);
+        end_round();
+    }
+    assert_true(prefixes.uneven); /* slow */
+    uint16_t c = prefixes_find(&prefixes, BYTES("c/"), now_ns);
+    prefixes.entries[c].queued = 1;
+    answer(c, 20, 20 * NS_PER_MS);
+    end_round();
+    assert_true(prefixes.uneven);
+    prefixes_on_back(&prefixes, a);
+    end_round();
+    assert_false(prefixes.uneven); /* it has nothing more to do */
+    close_prefixes();
+    open_prefixes(PREFIXES_NONE);
+    prefixes_on_go(&prefixes, 0);
+    end_round();
+    assert_false(prefixes.uneven);
     close_prefixes();
 }
 
@@ -448,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_whose_refusals),
         cmocka_unit_test(test_acquits),
+        cmocka_unit_test(test_uneven),
         cmocka_unit_test(test_counted_or_full),
         cmocka_unit_test(test_looks_between_rounds),
         cmocka_unit_test(test_news),
