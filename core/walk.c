@@ -40,6 +40,7 @@ struct walk {
     struct aside *aside;
     enum walk_symlinks symlinks;
     char *root;
+    char *behind; /* of the root's names those up to this are left out; or "" */
     /* the rest belongs to the side thread */
     bool begun, failed;
     struct walk_folder *folders; /* from the root down */
@@ -181,6 +182,13 @@ static bool identify(int fd, struct file_identity *identity)
     return true;
 }
 
+static void skip_names(struct walk_folder *folder, const char *last)
+{
+    while (folder->next < folder->count &&
+           strcmp(folder->names + folder->order[folder->next], last) <= 0)
+        folder->next++;
+}
+
 /* Goes down into the folder that walk->path names and `fd` is open on. Takes `fd` over. */
 static enum err push_folder(struct walk *walk, int fd)
 {
@@ -214,7 +222,9 @@ static enum err push_folder(struct walk *walk, int fd)
     }
     uint32_t errors_before = walk->batch->count;
     enum err err = folder_read(walk, folder);
-    if (err == ERR_NONE && folder->count == 0 && walk->batch->count == errors_before)
+    if (walk->depth == 1 && walk->behind[0])
+        skip_names(folder, walk->behind);
+    else if (err == ERR_NONE && folder->count == 0 && walk->batch->count == errors_before)
         push_entry(walk, WALK_FOLDER)->identity = folder->identity;
     return err;
 }
@@ -354,15 +364,17 @@ static void on_run(struct op *op)
 }
 
 enum err walk_open(struct walk **walk, struct core *core, const char *root,
-                   enum walk_symlinks symlinks)
+                   enum walk_symlinks symlinks, struct bytes behind)
 {
     struct walk *w = calloc(1, sizeof(*w));
     if (!w) return ERR_NO_MEMORY;
     w->core = core;
     w->symlinks = symlinks;
     w->root = strdup(root);
-    enum err err = w->root ? aside_open(&w->aside, core, "walk") : ERR_NO_MEMORY;
+    w->behind = strndup(behind.count ? behind.data : "", behind.count);
+    enum err err = w->root && w->behind ? aside_open(&w->aside, core, "walk") : ERR_NO_MEMORY;
     if (err != ERR_NONE) {
+        free(w->behind);
         free(w->root);
         free(w);
         return err;
@@ -377,6 +389,7 @@ void walk_close(struct walk *walk)
     while (walk->depth > 0)
         pop_folder(walk);
     free(walk->folders);
+    free(walk->behind);
     free(walk->root);
     free(walk);
 }

@@ -9,6 +9,9 @@
  * file gives one entry, and so does an empty or unreadable one: with the path "". The root itself
  * is followed where it is a link, whatever is done about others.
  *
+ * A walk may begin behind a folder of the root: what comes up to it in that order, and what is in
+ * it, is left out.
+ *
  * The bounds: memory, the batches and the names of the folders from the root down to here (so a
  * folder of ten million files costs their names at once: they are sorted); descriptors,
  * WALK_DESCRIPTORS_MAX, whatever the depth; entries, those a batch holds. A batch is filled, but
@@ -19,6 +22,7 @@
 #define CORE_WALK_H
 
 #include "core/aside.h"
+#include "core/bytes.h"
 #include "core/file.h"
 
 #define WALK_BATCH_ENTRIES   256u
@@ -58,9 +62,10 @@ struct walk_batch {
     size_t names_bytes, names_bytes_max;
 };
 
-/* Does not look at `root` yet: errors come as entries. `root` is copied. */
+/* Does not look at `root` yet: errors come as entries. All is copied. `behind`: a folder's name
+ * with its "/", or "" to begin at the beginning. */
 MUST_USE enum err walk_open(struct walk **walk, struct core *core, const char *root,
-                            enum walk_symlinks symlinks);
+                            enum walk_symlinks symlinks, struct bytes behind);
 void walk_close(struct walk *walk); /* no op may be out */
 /* Fills `batch`, overwriting what was in it. Several may be asked for at once; they are filled in
  * that order. The op's err is ERR_NO_MEMORY or nothing: other failures are entries. */

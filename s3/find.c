@@ -21,18 +21,31 @@ void find_open_one(struct find *find, const struct find_item *item)
     find->has_item = true;
 }
 
-enum err find_open_walk(struct find *find, const char *root, enum walk_symlinks symlinks)
+enum err find_open_walk(struct find *find, const char *root, enum walk_symlinks symlinks,
+                        struct bytes behind)
 {
     find->kind = FIND_WALK;
-    return walk_open(&find->walk, find->core, root, symlinks);
+    return walk_open(&find->walk, find->core, root, symlinks, behind);
 }
 
+/* No key in a folder comes behind this one, unless it begins with it. */
+#define FIND_LAST_CHARACTER "\xf4\x8f\xbf\xbf" /* U+10FFFF */
+
 enum err find_open_listing(struct find *find, struct client *client, struct bytes bucket,
-                           struct bytes prefix)
+                           struct bytes prefix, struct bytes behind)
 {
+    char after[KEY_BYTES_MAX + sizeof FIND_LAST_CHARACTER];
+    struct writer w;
+    writer_init(&w, after, sizeof after);
+    if (behind.count > 0) {
+        writer_put(&w, prefix);
+        writer_put(&w, behind);
+        writer_text(&w, FIND_LAST_CHARACTER);
+    }
     find->kind = FIND_LISTING;
     find->prefix_bytes = prefix.count;
-    return listing_open(&find->listing, client, bucket, prefix, BYTES(""));
+    return listing_open(&find->listing, client, bucket, prefix, BYTES(""),
+                        bytes_of(writer_string(&w)));
 }
 
 /* --- items --- */

@@ -48,10 +48,13 @@ struct find {
 void find_init(struct find *find, struct core *core);
 void find_open_one(struct find *find,
                    const struct find_item *item); /* its texts stay the caller's */
-/* Errors: ERR_NO_MEMORY. */
-MUST_USE enum err find_open_walk(struct find *find, const char *root, enum walk_symlinks symlinks);
+/* `behind`: a folder's name with its "/": what comes up to it in byte order, and what is in it, is
+ * left out. A server that cannot begin there begins at the beginning. "": all. Errors:
+ * ERR_NO_MEMORY. */
+MUST_USE enum err find_open_walk(struct find *find, const char *root, enum walk_symlinks symlinks,
+                                 struct bytes behind);
 MUST_USE enum err find_open_listing(struct find *find, struct client *client, struct bytes bucket,
-                                    struct bytes prefix);
+                                    struct bytes prefix, struct bytes behind);
 /* The present item, or NULL when one must be waited for, or when the search is over. */
 const struct find_item *find_peek(struct find *find);
 void find_pop(struct find *find); /* its texts are valid until the next peek */

@@ -22,7 +22,7 @@ struct listing {
     struct request request;
     struct request_call call;
     struct xml_list xml;
-    struct bytes bucket, prefix, delimiter; /* in `names` */
+    struct bytes bucket, prefix, delimiter, after; /* in `names` */
     char *names;
     char token[XML_TOKEN_BYTES]; /* of the page that is asked for; "" for the first */
     bool done, astray;           /* astray: the last entry is none of those that were asked for */
@@ -84,12 +84,12 @@ static struct bytes listing_copy_name(char **at, struct bytes name)
 /* --- life --- */
 
 enum err listing_open(struct listing **listing, struct client *client, struct bytes bucket,
-                      struct bytes prefix, struct bytes delimiter)
+                      struct bytes prefix, struct bytes delimiter, struct bytes after)
 {
     struct listing *l = calloc(1, sizeof *l);
     *listing = NULL;
     if (!l) return ERR_NO_MEMORY;
-    l->names = malloc(bucket.count + prefix.count + delimiter.count + 1);
+    l->names = malloc(bucket.count + prefix.count + delimiter.count + after.count + 1);
     l->entries = malloc(LISTING_ENTRIES_MAX * sizeof *l->entries);
     l->blocks = l->block = listing_new_block();
     if (!l->names || !l->entries || !l->blocks) {
@@ -103,6 +103,7 @@ enum err listing_open(struct listing **listing, struct client *client, struct by
     l->bucket = listing_copy_name(&at, bucket);
     l->prefix = listing_copy_name(&at, prefix);
     l->delimiter = listing_copy_name(&at, delimiter);
+    l->after = listing_copy_name(&at, after);
     l->core = client->core;
     l->why = "";
     op_init(&l->page, listing_on_page);
@@ -155,7 +156,10 @@ void listing_next(struct listing *listing, struct op *op)
     listing_ask(listing, "encoding-type", BYTES("url"));
     if (listing->prefix.count > 0) listing_ask(listing, "prefix", listing->prefix);
     if (listing->delimiter.count > 0) listing_ask(listing, "delimiter", listing->delimiter);
-    if (listing->token[0]) listing_ask(listing, "continuation-token", bytes_of(listing->token));
+    if (listing->token[0])
+        listing_ask(listing, "continuation-token", bytes_of(listing->token));
+    else if (listing->after.count > 0)
+        listing_ask(listing, "start-after", listing->after);
     request_start(&listing->request, &listing->call, &listing->page);
 }
 

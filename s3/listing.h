@@ -16,9 +16,10 @@ struct listing_entry {
 
 struct listing;
 
-/* Everything is copied. `delimiter`: "/" or "" for all keys below. Errors: ERR_NO_MEMORY. */
+/* Everything is copied. `delimiter`: "/" or "" for all keys below. `after`: keys up to this one are
+ * left out, or ""; some servers do not know that (StartAfter). Errors: ERR_NO_MEMORY. */
 MUST_USE enum err listing_open(struct listing **listing, struct client *client, struct bytes bucket,
-                               struct bytes prefix, struct bytes delimiter);
+                               struct bytes prefix, struct bytes delimiter, struct bytes after);
 void listing_close(struct listing *listing); /* nothing may be out */
 /* Done: the entries of the next page are there, or none and listing_is_done(). An intermediate page
  * may be empty. Errors: as request, ERR_XML_GARBAGE (no way to the next page); then no entries. */

@@ -144,9 +144,10 @@ static enum err pairs_open_scope(struct pairs *pairs, const struct roll_scope *s
     struct client *client = &pairs->station->clients[pairs->endpoint];
     pairs->scope_is_open = true;
     if (scope->files)
-        return find_open_walk(&pairs->files, scope->root, pairs->station->conf->symlinks);
+        return find_open_walk(&pairs->files, scope->root, pairs->station->conf->symlinks,
+                              BYTES(""));
     return find_open_listing(&pairs->objects, client, bytes_of(scope->root),
-                             bytes_of(scope->prefix));
+                             bytes_of(scope->prefix), BYTES(""));
 }
 
 static struct find *pairs_scope_find(struct pairs *pairs, const struct roll_scope *scope)

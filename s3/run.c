@@ -263,11 +263,11 @@ static enum err run_open_find(struct run *run, const struct run_place *source)
                             .etag = ""};
     if (run->pipe_fd >= 0) return plan_take_pipe(plan, run->pipe_fd);
     if (plan->is_upload && run->folder_fd != AT_FDCWD)
-        return find_open_walk(&plan->find, source->path, run->conf.symlinks);
+        return find_open_walk(&plan->find, source->path, run->conf.symlinks, BYTES(""));
     if (run->recursive && !plan->is_upload)
         return find_open_listing(&plan->find,
                                  &fleet_home(&run->fleet)->station.clients[plan->endpoint],
-                                 bytes_of(plan->bucket), bytes_of(plan->prefix));
+                                 bytes_of(plan->bucket), bytes_of(plan->prefix), BYTES(""));
     find_open_one(&plan->find, &one);
     return ERR_NONE;
 }

@@ -152,10 +152,11 @@ static enum err verify_open_pairs(struct verify *verify, const struct verify_opt
         return err ? err_say(why, err, options->manifest, 0) : ERR_NONE;
     }
     if (verify->options.kind == PAIRS_ONE) return ERR_NONE;
-    enum err err = find_open_walk(&pairs->files, verify->local->path, verify->conf.symlinks);
+    enum err err =
+        find_open_walk(&pairs->files, verify->local->path, verify->conf.symlinks, BYTES(""));
     if (err) return err_say(why, err, verify->local->path, 0);
     return find_open_listing(&pairs->objects, &home->clients[verify->options.endpoint],
-                             bytes_of(verify->options.bucket), bytes_of(verify->prefix));
+                             bytes_of(verify->options.bucket), bytes_of(verify->prefix), BYTES(""));
 }
 
 static enum err verify_open_audit(struct verify *verify, const struct verify_options *options,

@@ -157,7 +157,7 @@ static enum err list_all(struct ls *ls, struct session *session, const struct ur
     }
     ls->place = prefix;
     enum err err = listing_open(&listing, &session->client, bytes_of(uri->bucket), prefix,
-                                ls->settings->recursive ? BYTES("") : BYTES("/"));
+                                ls->settings->recursive ? BYTES("") : BYTES("/"), BYTES(""));
     if (err != ERR_NONE) return err;
     while (err == ERR_NONE && !ls->failed && !listing_is_done(listing)) {
         listing_next(listing, &op);

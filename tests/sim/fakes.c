@@ -91,7 +91,7 @@ void aside_start(struct aside *aside, struct aside_job *job)
 struct walk {
     struct core *core;
     struct aside *aside;
-    char *root;
+    char *root, *behind;
     char **paths; /* absolute, in byte order of what is behind the root */
     uint32_t count, next;
     bool begun;
@@ -112,6 +112,10 @@ static void walk_begin(struct walk *walk)
         const struct disk_name *name = disk_name(i);
         bool below = strncmp(name->path, walk->root, root_bytes) == 0 &&
                      name->path[root_bytes] == '/' && !name->node->folder;
+        const char *rest = name->path + root_bytes + below;
+        if (walk->behind[0] && below)
+            below = strcmp(rest, walk->behind) > 0 &&
+                    strncmp(rest, walk->behind, strlen(walk->behind)) != 0;
         if (below) walk->paths[walk->count++] = strdup(name->path);
     }
     qsort(walk->paths, walk->count, sizeof *walk->paths, walk_compare);
@@ -153,13 +157,14 @@ static void walk_on_run(struct op *op)
 }
 
 enum err walk_open(struct walk **walk, struct core *core, const char *root,
-                   enum walk_symlinks symlinks)
+                   enum walk_symlinks symlinks, struct bytes behind)
 {
     (void)symlinks;
     *walk = calloc(1, sizeof **walk);
     CHECK(*walk);
     (*walk)->core = core;
     (*walk)->root = strdup(root);
+    (*walk)->behind = strndup(behind.count ? behind.data : "", behind.count);
     return aside_open(&(*walk)->aside, core, "walk");
 }
 
@@ -169,6 +174,7 @@ void walk_close(struct walk *walk)
     for (uint32_t i = 0; i < walk->count; i++)
         free(walk->paths[i]);
     free(walk->paths);
+    free(walk->behind);
     free(walk->root);
     free(walk);
 }

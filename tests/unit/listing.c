@@ -11,15 +11,22 @@ struct world {
 
 static struct world w;
 
-static void open_world(const struct peer_step *steps, struct bytes prefix, struct bytes delimiter)
+static void open_world_after(const struct peer_step *steps, struct bytes prefix,
+                             struct bytes delimiter, struct bytes after)
 {
     memset(&w, 0, sizeof w);
     wire_open(&w.wire, steps);
     w.wire.conf.attempts_max = 2;
     wire_connect(&w.wire, NULL);
     op_init(&w.op, wire_on_done);
-    assert_int_equal(listing_open(&w.listing, &w.wire.client, BYTES("bucket"), prefix, delimiter),
-                     ERR_NONE);
+    assert_int_equal(
+        listing_open(&w.listing, &w.wire.client, BYTES("bucket"), prefix, delimiter, after),
+        ERR_NONE);
+}
+
+static void open_world(const struct peer_step *steps, struct bytes prefix, struct bytes delimiter)
+{
+    open_world_after(steps, prefix, delimiter, BYTES(""));
 }
 
 static void close_world(void)
@@ -115,6 +122,27 @@ static void test_pages(void **state)
     assert_int_equal(peer_heads_with(&w.wire.peer, "delimiter=%2F"), 4);
     assert_int_equal(peer_heads_with(&w.wire.peer, "continuation-token=t1%2F%2B%3D%20x"), 2);
     assert_int_equal(peer_heads_with(&w.wire.peer, "continuation-token=t2"), 1);
+}
+
+/* Where it is to begin is said once: from then on the token says where it goes on. */
+static void test_after(void **state)
+{
+    (void)state;
+    char one[2048], two[2048];
+    const struct peer_step steps[] = {ACCEPT,
+                                      HEAD,
+                                      reply(one, sizeof one, LIST GOES_ON("t1") LIST_END, 0),
+                                      HEAD,
+                                      reply(two, sizeof two, LIST OVER LIST_END, 0),
+                                      END};
+    open_world_after(steps, BYTES("p/"), BYTES(""), BYTES("p/a b/\xf4\x8f\xbf\xbf"));
+    assert_int_equal(next(), ERR_NONE);
+    assert_int_equal(next(), ERR_NONE);
+    assert_true(listing_is_done(w.listing));
+    close_world();
+    assert_int_equal(peer_heads_with(&w.wire.peer, "GET /bucket?"), 2);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "start-after=p%2Fa%20b%2F%F4%8F%BF%BF"), 1);
+    assert_int_equal(peer_heads_with(&w.wire.peer, "continuation-token=t1"), 1);
 }
 
 /* Whoever asks for a prefix cuts it off what comes. */
@@ -279,13 +307,10 @@ static void test_large_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pages),
-        cmocka_unit_test(test_no_way_on),
-        cmocka_unit_test(test_astray),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_large_pages),
-        cmocka_unit_test(test_astray_then_broken),
+        cmocka_unit_test(test_pages),       cmocka_unit_test(test_after),
+        cmocka_unit_test(test_no_way_on),   cmocka_unit_test(test_astray),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_large_pages), cmocka_unit_test(test_astray_then_broken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,17 +50,20 @@ void find_init(struct find *find, struct core *of)
     find->core = of;
 }
 
-enum err find_open_walk(struct find *find, const char *root, enum walk_symlinks symlinks)
+enum err find_open_walk(struct find *find, const char *root, enum walk_symlinks symlinks,
+                        struct bytes behind)
 {
     (void)symlinks;
+    assert_int_equal(behind.count, 0);
     assert_ptr_equal(find, &pairs.files);
     opened_root = root;
     return open_err;
 }
 
 enum err find_open_listing(struct find *find, struct client *client, struct bytes bucket,
-                           struct bytes prefix)
+                           struct bytes prefix, struct bytes behind)
 {
+    assert_int_equal(behind.count, 0);
     assert_ptr_equal(find, &pairs.objects);
     assert_ptr_equal(client, &station.clients[1]);
     opened_root = bucket.data;

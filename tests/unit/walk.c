@@ -65,13 +65,19 @@ static void remove_all(void)
     assert_int_equal(system("find . -mindepth 1 -delete"), 0);
 }
 
-static void start(const char *root, enum walk_symlinks symlinks)
+static void start_behind(const char *root, enum walk_symlinks symlinks, const char *behind)
 {
-    assert_int_equal(walk_open(&world.walk, &world.core, root, symlinks), ERR_NONE);
+    assert_int_equal(walk_open(&world.walk, &world.core, root, symlinks, bytes_of(behind)),
+                     ERR_NONE);
     for (size_t i = 0; i < ARRAY_COUNT(world.batches); i++)
         walk_batch_init(&world.batches[i]);
     writer_init(&world.seen, seen_area, sizeof(seen_area));
     world.count = world.batch_count = 0;
+}
+
+static void start(const char *root, enum walk_symlinks symlinks)
+{
+    start_behind(root, symlinks, "");
 }
 
 static void ask(uint32_t index)
@@ -115,9 +121,8 @@ static void finish(void)
         walk_batch_fini(&world.batches[i]);
 }
 
-static const char *walk_all(const char *root, enum walk_symlinks symlinks)
+static const char *walk_to_the_end(void)
 {
-    start(root, symlinks);
     do
         ask(0);
     while (await(0));
@@ -125,6 +130,18 @@ static const char *walk_all(const char *root, enum walk_symlinks symlinks)
     assert_false(await(0)); /* over stays over */
     finish();
     return writer_string(&world.seen);
+}
+
+static const char *walk_all(const char *root, enum walk_symlinks symlinks)
+{
+    start(root, symlinks);
+    return walk_to_the_end();
+}
+
+static const char *walk_behind(const char *root, const char *behind)
+{
+    start_behind(root, WALK_SYMLINKS_FOLLOW, behind);
+    return walk_to_the_end();
 }
 
 static void test_order(void **state)
@@ -153,6 +170,30 @@ static void test_order(void **state)
                                                              "file 'new\\x0aline' 8\n"
                                                              "file 'sp ace+%2F' 0\n"
                                                              "file '\\xff' 6\n");
+}
+
+/* Behind a folder, whether it is still there or not; names in deeper folders are not meant. */
+static void test_behind(void **state)
+{
+    (void)state;
+    make_folder("t");
+    make_folder("t/a");
+    make_folder("t/b");
+    make_folder("t/b/a");
+    make_file("t/a.b", 1);
+    make_file("t/a/1", 2);
+    make_file("t/a0", 3);
+    make_file("t/b/0", 4);
+    make_file("t/b/a/1", 5);
+    assert_string_equal(walk_behind("t", "a/"), "file 'a0' 3\n"
+                                                "file 'b/0' 4\n"
+                                                "file 'b/a/1' 5\n");
+    assert_string_equal(walk_behind("t", "aa/"), "file 'b/0' 4\n"
+                                                 "file 'b/a/1' 5\n");
+    assert_string_equal(walk_behind("t", "b/"), "");
+    make_folder("t/b/e");
+    assert_string_equal(walk_behind("t/b/e", "a/"), ""); /* nor that it is empty */
+    assert_string_equal(walk_behind("gone", "a/"), "error '' FILE_MISSING\n");
 }
 
 static void make_link_tree(void)
@@ -448,6 +489,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_order, clean),
+        cmocka_unit_test_teardown(test_behind, clean),
         cmocka_unit_test_teardown(test_symlinks_followed, clean),
         cmocka_unit_test_teardown(test_symlinks_skipped, clean),
         cmocka_unit_test_teardown(test_roots, clean),
