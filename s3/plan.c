@@ -8,7 +8,7 @@
 #include "s3/spread.h"
 
 static void plan_pump(struct plan *plan);
-static void plan_on_find(struct op *op);
+static void plan_on_found(struct search *search);
 static void plan_on_large(struct op *op);
 static void plan_on_ready(struct op *op);
 static void plan_on_tick(struct op *op);
@@ -72,7 +72,6 @@ enum err plan_open(struct plan *plan, const struct plan_options *options)
              options->local_root[0] ? "/" : "");
     list_init(&plan->active);
     list_init(&plan->free);
-    op_init(&plan->finding, plan_on_find);
     op_init(&plan->begin, plan_on_begin);
     op_init(&plan->intaking, plan_on_intake);
     op_init(&plan->receipted, plan_on_receipted);
@@ -80,7 +79,7 @@ enum err plan_open(struct plan *plan, const struct plan_options *options)
     op_init(&plan->swept, plan_on_swept);
     op_init(&plan->ended, plan_on_ended);
     timer_init(&plan->tick, plan_on_tick);
-    find_init(&plan->find, plan_station(plan)->core);
+    search_init(&plan->search, plan_station(plan)->core, plan_on_found);
     enum err err = plan_open_larges(plan);
     if (!err) err = fair_open(&plan->ahead, &plan->steer->prefixes);
     if (err) return err;
@@ -112,7 +111,7 @@ void plan_close(struct plan *plan)
     free(plan->downloads);
     if (plan->intake) intake_fini(plan->intake);
     free(plan->intake);
-    find_close(&plan->find);
+    search_close(&plan->search);
     fair_close(&plan->ahead);
     work_pool_fini(&plan->works);
 }
@@ -133,7 +132,7 @@ static void plan_stop(struct plan *plan, enum err err, const char *why)
     plan->err = err;
     snprintf(plan->why, sizeof plan->why, "%s", why);
     meter_add(&plan->stop, 1);
-    find_stop(&plan->find);
+    search_stop(&plan->search);
     for (struct link *link = plan->active.head.next; link != &plan->active.head;
          link = link->next) {
         struct plan_large *large = container_of(link, struct plan_large, link);
@@ -184,7 +183,7 @@ static enum blame_cause plan_idle(const struct plan *plan)
     if (lend_queued(&plan->mover->lend) > 0) return BLAME_PREFIX;
     if (!out && (plan->sweeping || plan_asks(plan))) return BLAME_CONTROL;
     if (!out && !list_is_empty(&plan->active)) return BLAME_FILE;
-    return find_is_over(&plan->find) ? BLAME_FEW : BLAME_FINDING;
+    return search_is_over(&plan->search) ? BLAME_FEW : BLAME_FINDING;
 }
 
 static void plan_on_tick(struct op *op)
@@ -339,7 +338,7 @@ static uint64_t plan_uncut_bytes(const struct plan *plan)
 {
     uint64_t bytes = plan->ahead_bytes;
 
-    if (!find_is_over(&plan->find)) return GRAIN_WHOLE_RUN;
+    if (!search_is_over(&plan->search)) return GRAIN_WHOLE_RUN;
     for (struct link *link = plan->active.head.next; link != &plan->active.head;
          link = link->next) {
         const struct plan_large *large = container_of(link, struct plan_large, link);
@@ -500,16 +499,47 @@ static void plan_pump_ahead(struct plan *plan)
     }
 }
 
-/* Is there room for one more? */
-static bool plan_has_room(const struct plan *plan, bool large)
+/* Digits in front of names mix all prefixes. */
+static bool plan_is_mixed(const struct plan *plan)
 {
+    return plan->is_upload && plan->conf->spread > 0;
+}
+
+/* The prefix that an item would have, as plan_describe() finds it. */
+static uint16_t plan_prefix(struct plan *plan, const struct find_item *item)
+{
+    char key[KEY_BYTES_MAX + 1];
+    struct writer w;
+    writer_init(&w, key, sizeof key);
+    writer_text(&w, plan->prefix);
+    writer_put(&w, item->name);
+    return steer_prefix(plan->steer, bytes_of(writer_string(&w)), plan->prefix_base,
+                        plan_station(plan)->core->now_ns);
+}
+
+/* Is there room for one more? While prefixes are uneven each has a share of what may wait. */
+static bool plan_has_room(struct plan *plan, const struct find_item *item, bool large)
+{
+    const struct prefixes *prefixes = &plan->steer->prefixes;
     if (work_pool_free_count(&plan->works) <= STEER_PARTS_MAX) return false;
-    if (large) return plan->ahead.queued < PLAN_AHEAD_MAX;
-    if (plan->objects_out < PLAN_OBJECTS_MAX) return true;
-    if (plan->objects_out >= PLAN_OBJECTS_MOST) return false;
-    if (lend_is_hungry(&plan->mover->lend, TASK_THEN)) return true;
-    return plan->steer->prefixes.uneven &&
-           prefixes_load(&plan->steer->prefixes, plan->prefix_now) < PLAN_OBJECTS_MOST / 2;
+    if (large ? plan->ahead.queued < PLAN_AHEAD_FEW : plan->objects_out < PLAN_OBJECTS_MAX)
+        return true;
+    if (large ? plan->ahead.queued >= PLAN_AHEAD_MAX : plan->objects_out >= PLAN_OBJECTS_MOST)
+        return false;
+    if (!large && lend_is_hungry(&plan->mover->lend, TASK_THEN)) return true;
+    if (!prefixes->uneven || plan_is_mixed(plan)) return prefixes->uneven;
+    uint16_t prefix = plan_prefix(plan, item);
+    if (large) return fair_waiting(&plan->ahead, prefix) < PLAN_AHEAD_MAX / SEARCH_BRANCHES_MAX;
+    return prefixes_load(prefixes, prefix) < PLAN_OBJECTS_MOST / SEARCH_BRANCHES_MAX;
+}
+
+/* A branch of the search has found as much of its folder as there is room for: where others may
+ * fare better, it goes on behind that. */
+static void plan_look_beyond(struct plan *plan, uint32_t index)
+{
+    bool full = plan->objects_out >= PLAN_OBJECTS_MOST || plan->ahead.queued >= PLAN_AHEAD_MAX;
+    if (plan->steer->prefixes.uneven && !plan_is_mixed(plan) && !full)
+        search_fork(&plan->search, index);
 }
 
 static void plan_skip(struct plan *plan, const struct find_item *item)
@@ -525,7 +555,7 @@ static bool plan_take(struct plan *plan, const struct find_item *item)
 {
     bool large = item->verdict == FIND_MOVE && plan_is_large(plan, item);
     struct work *work;
-    if (!plan_has_room(plan, large)) return false;
+    if (!plan_has_room(plan, item, large)) return false;
     meter_add(&plan->meters.found, 1);
     if (item->verdict == FIND_SKIP) {
         plan_skip(plan, item);
@@ -544,24 +574,47 @@ static bool plan_take(struct plan *plan, const struct find_item *item)
         plan_pump_ahead(plan);
     } else {
         plan->objects_out++;
-        plan->prefix_now = work->task.prefix;
         lend_push(&plan->mover->lend, &work->task);
     }
     return true;
 }
 
+/* The next item of a branch; false when there is none, or no room for it. */
+static bool plan_pump_branch(struct plan *plan, uint32_t index)
+{
+    const struct find_item *item = search_peek(&plan->search, index);
+    if (!item) return false;
+    if (!plan_take(plan, item)) {
+        plan_look_beyond(plan, index);
+        return false;
+    }
+    if (!plan->err) search_pop(&plan->search, index); /* else it stopped the run, and the search */
+    return true;
+}
+
+static void plan_heed_search(struct plan *plan)
+{
+    const struct search *search = &plan->search;
+    char text[sizeof plan->why];
+    if (plan->err || !search->err) return;
+    int words = err_words_count(search->err, search->why);
+    snprintf(text, sizeof text, "s3://%s/%.100s: %s%s%.*s%s", plan->bucket, plan->prefix,
+             err_sentence(search->err), words ? " (" : "", words < 200 ? words : 200, search->why,
+             words ? ")" : "");
+    plan_stop(plan, search->err, text);
+}
+
+/* All branches of the search have their turn, an item each. */
 static void plan_pump_objects(struct plan *plan)
 {
-    const struct find_item *item;
+    bool goes_on = true;
     if (plan->receipt && receipt_is_full(plan->receipt) && !plan->err) return;
-    while ((item = find_peek(&plan->find)) != NULL) {
-        if (!plan_take(plan, item)) return;
-        if (plan->err) return; /* it stopped the run, and the search with it */
-        find_pop(&plan->find);
+    while (goes_on && !plan->err) {
+        goes_on = false;
+        for (uint32_t i = 0; i < plan->search.count && !plan->err; i++)
+            goes_on |= plan_pump_branch(plan, i);
     }
-    if (plan->waiting || find_is_over(&plan->find)) return;
-    plan->waiting = true;
-    find_wait(&plan->find, &plan->finding);
+    plan_heed_search(plan);
 }
 
 /* --- the journal --- */
@@ -692,26 +745,18 @@ static void plan_pump(struct plan *plan)
     plan_pump_ahead(plan);
     if (!plan->intake) plan_pump_objects(plan);
     plan_pump_parts(plan);
-    if (!plan->intake && find_is_over(&plan->find) && !meter_read(&plan->meters.found_all))
+    if (!plan->intake && search_is_over(&plan->search) && !meter_read(&plan->meters.found_all))
         meter_add(&plan->meters.found_all, 1);
     busy = plan->objects_out > 0 || plan->intake_work || plan->ahead.queued > 0 ||
            !list_is_empty(&plan->active);
-    if (busy || plan->waiting || (!plan->intake && !find_is_over(&plan->find))) return;
+    if (busy || (!plan->intake && !search_is_over(&plan->search))) return;
     if (!plan_sweeps(plan)) plan_end(plan);
 }
 
-static void plan_on_find(struct op *op)
+static void plan_on_found(struct search *search)
 {
-    struct plan *plan = container_of(op, struct plan, finding);
-    plan->waiting = false;
-    if (op->err) {
-        char text[sizeof plan->why];
-        int words = err_words_count(op->err, plan->find.why);
-        snprintf(text, sizeof text, "s3://%s/%.100s: %s%s%.*s%s", plan->bucket, plan->prefix,
-                 err_sentence(op->err), words ? " (" : "", words < 200 ? words : 200,
-                 plan->find.why, words ? ")" : "");
-        plan_stop(plan, op->err, text);
-    }
+    struct plan *plan = container_of(search, struct plan, search);
+    plan_heed_search(plan);
     plan_pump(plan);
 }
 

@@ -1,7 +1,7 @@
-/* plan: the run's one place of decision, on the first core: takes what find finds, makes works of
+/* plan: the run's one place of decision, on the first core: takes what search finds, makes works of
  * it, keeps a bounded number under way on all cores, and counts what became of each.
  *
- *     find ─► small objects ──────────────────────────► lend ─► slots of all cores ─► results
+ *     search ─► small objects ────────────────────────► lend ─► slots of all cores ─► results
  *        └──► large objects ─► upload / download ─► parts ─┘ (before any new object)
  *
  * Prefixes of keys have fair shares (sched/fair): of the large objects that were found the next one
@@ -24,21 +24,21 @@
 #define S3_PLAN_H
 
 #include "s3/download.h"
-#include "s3/find.h"
 #include "s3/intake.h"
 #include "s3/mover.h"
 #include "s3/receipt.h"
 #include "s3/run.h"
+#include "s3/search.h"
 #include "s3/upload.h"
 
 #define PLAN_LARGE_MAX                                                                             \
     32u /* large objects under way: enough to fill all cores with their last parts */
 #define PLAN_OBJECTS_MAX 512u /* small objects handed out: a few turns' worth for every core */
-/* The same while cores are idle, or prefixes are uneven (sched/prefixes), since the search goes
- * through one after the other: of one at most half as many, so that there is room for those behind
- * it. A page each, had when it is needed. */
+/* The same while cores are idle, or prefixes are uneven (sched/prefixes): of each then a share, and
+ * the search goes on behind it. A page each, had when it is needed. */
 #define PLAN_OBJECTS_MOST 8192u
-#define PLAN_AHEAD_MAX    1024u /* large objects that wait: more prefixes than one to choose from */
+#define PLAN_AHEAD_FEW    512u  /* large objects that wait: more prefixes than one to choose from */
+#define PLAN_AHEAD_MAX    1024u /* the same while prefixes are uneven */
 
 struct plan_meters {
     struct meter found, done, skipped, failed, found_bytes, unconfirmed, unverified, found_all,
@@ -67,8 +67,7 @@ struct plan {
     enum err err, first_failure;
     char why[512];
     /* private */
-    struct find find;
-    struct op finding;
+    struct search search;
     struct intake *intake;
     struct op intaking;
     struct work *intake_work;
@@ -83,9 +82,8 @@ struct plan {
     struct op begin, receipted, journalled, swept, ended;
     struct past_object *sweeping; /* what an earlier run left, and nobody wants; NULL: nothing */
     uint32_t objects_out, parts_out, endpoint;
-    uint16_t prefix_now;  /* of the small object that was found last */
     uint64_t ahead_bytes; /* of those that wait for a slot */
-    bool waiting, ending, through, told_journal;
+    bool ending, through, told_journal;
     char bucket[BUCKET_NAME_BYTES_MAX + 1];
     char prefix[KEY_BYTES_MAX + 1];  /* before an item's name: its key */
     size_t prefix_base;              /* of it, up to its last "/": all keys begin with that */
@@ -106,8 +104,8 @@ struct plan_options {
     void (*on_over)(struct plan *plan); /* on the core's thread, once: nothing is out any more */
 };
 
-/* Allocates what it will use. plan->find is opened by the caller, after this; or plan_take_pipe().
- * */
+/* Allocates what it will use. plan->search is opened by the caller, after this; or
+ * plan_take_pipe(). */
 MUST_USE enum err plan_open(struct plan *plan, const struct plan_options *options);
 /* The run's one object comes from this descriptor. Errors: ERR_NO_MEMORY. */
 MUST_USE enum err plan_take_pipe(struct plan *plan, int fd);

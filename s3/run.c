@@ -263,12 +263,12 @@ static enum err run_open_find(struct run *run, const struct run_place *source)
                             .etag = ""};
     if (run->pipe_fd >= 0) return plan_take_pipe(plan, run->pipe_fd);
     if (plan->is_upload && run->folder_fd != AT_FDCWD)
-        return find_open_walk(&plan->find, source->path, run->conf.symlinks, BYTES(""));
+        return search_open_walk(&plan->search, source->path, run->conf.symlinks);
     if (run->recursive && !plan->is_upload)
-        return find_open_listing(&plan->find,
-                                 &fleet_home(&run->fleet)->station.clients[plan->endpoint],
-                                 bytes_of(plan->bucket), bytes_of(plan->prefix), BYTES(""));
-    find_open_one(&plan->find, &one);
+        return search_open_listing(&plan->search,
+                                   &fleet_home(&run->fleet)->station.clients[plan->endpoint],
+                                   bytes_of(plan->bucket), bytes_of(plan->prefix));
+    search_open_one(&plan->search, &one);
     return ERR_NONE;
 }
 

@@ -86,6 +86,7 @@ void fair_push(struct fair *fair, struct task *task)
         flow->ready = true;
     }
     list_push(&flow->tasks, &task->link);
+    flow->count++;
     if (!fair->orders_only) fair->prefixes->entries[task->prefix].queued++;
     fair->queued++;
     if (!flow->heap_at && link_is_free(&flow->blocked)) fair_enter(fair, task->prefix);
@@ -98,6 +99,7 @@ static struct task *fair_take_top(struct fair *fair)
     struct prefixes_entry *entry = &fair->prefixes->entries[index];
     struct task *task = container_of(list_pop(&flow->tasks), struct task, link);
 
+    flow->count--;
     fair->virtual_bytes = flow->start;
     flow->start += ((double)task->bytes + FAIR_REQUEST_BYTES) / entry->prefix.weight;
     fair->queued--;
@@ -122,6 +124,11 @@ struct task *fair_pop(struct fair *fair, uint64_t now_ns)
         list_push(&fair->blocked, &fair->flows[index].blocked);
     }
     return NULL;
+}
+
+uint32_t fair_waiting(const struct fair *fair, uint32_t prefix)
+{
+    return fair->flows[prefix].count;
 }
 
 bool fair_may_have(const struct fair *fair)

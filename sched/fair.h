@@ -22,6 +22,7 @@
 
 struct fair_flow {
     struct list tasks;
+    uint32_t count;      /* of them */
     struct link blocked; /* while it may not go */
     double start;
     uint32_t heap_at; /* 1 + its place; 0: not in the heap */
@@ -47,6 +48,7 @@ void fair_close(struct fair *fair);
 void fair_push(struct fair *fair, struct task *task);
 /* The next task, whose request its prefix has counted; NULL when none may go. */
 struct task *fair_pop(struct fair *fair, uint64_t now_ns);
+uint32_t fair_waiting(const struct fair *fair, uint32_t prefix);
 bool fair_may_have(const struct fair *fair);           /* false: fair_pop() would give nothing */
 bool fair_unblock(struct fair *fair, uint32_t prefix); /* false: it was not set aside */
 void fair_unblock_all(struct fair *fair);

@@ -1,0 +1,232 @@
+#include "s3/search.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void search_on_found(struct op *op);
+
+static struct search_branch *search_begin_branch(struct search *search, uint32_t index)
+{
+    struct search_branch *branch = &search->branches[index];
+
+    find_init(&branch->find, search->core);
+    op_init(&branch->op, search_on_found);
+    branch->search = search;
+    branch->open = true;
+    branch->plain = false;
+    branch->behind[0] = branch->within[0] = branch->before[0] = '\0';
+    search->last = index;
+    if (search->count <= index) search->count = index + 1;
+    return branch;
+}
+
+void search_init(struct search *search, struct core *core, search_fn *on_found)
+{
+    memset(search, 0, sizeof *search);
+    search->core = core;
+    search->on_found = on_found;
+}
+
+/* Begins a branch behind a folder, or with "" at the beginning. */
+static enum err search_open_branch(struct search *search, uint32_t index, struct bytes behind)
+{
+    struct search_branch *branch = search_begin_branch(search, index);
+
+    CHECK(bytes_to_string(behind, branch->behind, sizeof branch->behind));
+    if (search->kind == FIND_WALK)
+        return find_open_walk(&branch->find, search->root, search->symlinks, behind);
+    return find_open_listing(&branch->find, search->client, search->bucket, search->prefix, behind);
+}
+
+void search_open_one(struct search *search, const struct find_item *item)
+{
+    search->kind = FIND_ONE;
+    find_open_one(&search_begin_branch(search, 0)->find, item);
+}
+
+enum err search_open_walk(struct search *search, const char *root, enum walk_symlinks symlinks)
+{
+    search->kind = FIND_WALK;
+    search->root = root;
+    search->symlinks = symlinks;
+    return search_open_branch(search, 0, BYTES(""));
+}
+
+enum err search_open_listing(struct search *search, struct client *client, struct bytes bucket,
+                             struct bytes prefix)
+{
+    search->kind = FIND_LISTING;
+    search->client = client;
+    search->bucket = bucket;
+    search->prefix = prefix;
+    return search_open_branch(search, 0, BYTES(""));
+}
+
+static void search_fail(struct search *search, enum err err, const char *why)
+{
+    if (search->err) return;
+    search->err = err;
+    snprintf(search->why, sizeof search->why, "%s", why);
+}
+
+/* --- items --- */
+
+/* "a/", or what lies in it: "a/b". A walk that cannot read the folder says "a". */
+static bool search_is_within(struct bytes name, const char *folder)
+{
+    struct bytes start = bytes_of(folder);
+
+    if (bytes_start_with(name, start)) return true;
+    return bytes_equal(name, (struct bytes){start.data, start.count - 1});
+}
+
+/* Is an item of a branch before what it is to find, or that of another one? */
+static bool search_is_before(const struct search_branch *branch, const struct find_item *item)
+{
+    if (!branch->behind[0]) return false;
+    if (item->name.count == 0) return item->verdict != FIND_FAIL; /* the root: what it has failed */
+    if (search_is_within(item->name, branch->behind)) return true;
+    return bytes_compare(item->name, bytes_of(branch->behind)) < 0;
+}
+
+static bool search_is_beyond(const struct search_branch *branch, const struct find_item *item)
+{
+    return branch->within[0] && item->name.count > 0 &&
+           !search_is_within(item->name, branch->within);
+}
+
+/* What comes in another order than that of bytes. */
+static bool search_is_disordered(struct search *search, const struct search_branch *branch,
+                                 const struct find_item *item)
+{
+    if (search->kind != FIND_LISTING) return false;
+    if (bytes_compare(item->name, bytes_of(branch->before)) >= 0) return false;
+    search->disordered = true;
+    if (!search->forked) return false;
+    search_fail(search, ERR_XML_GARBAGE, "the server lists keys in another order than before");
+    search_stop(search);
+    return true;
+}
+
+/* More of a branch that has nothing to say. */
+static void search_wait(struct search_branch *branch)
+{
+    if (branch->op.out || find_is_over(&branch->find)) return;
+    find_wait(&branch->find, &branch->op);
+}
+
+const struct find_item *search_peek(struct search *search, uint32_t index)
+{
+    struct search_branch *branch = &search->branches[index];
+    const struct find_item *item;
+
+    if (!branch->open || search->stopped) return NULL;
+    while ((item = find_peek(&branch->find)) != NULL) {
+        if (search_is_disordered(search, branch, item)) return NULL;
+        if (search_is_beyond(branch, item)) {
+            find_stop(&branch->find);
+            return NULL;
+        }
+        if (!search_is_before(branch, item)) return item;
+        search_pop(search, index);
+    }
+    search_wait(branch);
+    return NULL;
+}
+
+void search_pop(struct search *search, uint32_t index)
+{
+    struct search_branch *branch = &search->branches[index];
+    const struct find_item *item = find_peek(&branch->find);
+
+    CHECK(item);
+    if (!bytes_to_string(item->name, branch->before, sizeof branch->before))
+        branch->before[0] = '\0';
+    find_pop(&branch->find);
+}
+
+/* --- branches --- */
+
+/* A place for one more; SEARCH_BRANCHES_MAX: there is none. */
+static uint32_t search_find_place(struct search *search)
+{
+    uint32_t index = 0;
+
+    while (index < search->count && search->branches[index].open &&
+           !find_is_over(&search->branches[index].find))
+        index++;
+    if (index < search->count && search->branches[index].open)
+        find_close(&search->branches[index].find);
+    return index;
+}
+
+bool search_fork(struct search *search, uint32_t index)
+{
+    struct search_branch *branch = &search->branches[index];
+    const struct find_item *item = find_peek(&branch->find);
+    const char *slash;
+
+    CHECK(item && !branch->within[0] == (index == search->last));
+    if (index != search->last || search->kind == FIND_ONE || search->disordered) return false;
+    slash = item->name.count > 0 ? memchr(item->name.data, '/', item->name.count) : NULL;
+    if (!slash) return false;
+    struct bytes folder = {item->name.data, (size_t)(slash - item->name.data) + 1};
+    if (search->prefix.count + folder.count > KEY_BYTES_MAX) return false;
+    if (memchr(folder.data, '\0', folder.count)) return false;
+    uint32_t place = search_find_place(search);
+    if (place == SEARCH_BRANCHES_MAX) return false;
+    if (search_open_branch(search, place, folder)) {
+        find_close(&search->branches[place].find);
+        search->branches[place].open = false;
+        search->last = index;
+        return false;
+    }
+    CHECK(bytes_to_string(folder, branch->within, sizeof branch->within));
+    search->forked = true;
+    return true;
+}
+
+/* The server may refuse to begin in the midst: then it is asked for all, once. */
+static bool search_begins_again(struct search_branch *branch, enum err err)
+{
+    struct search *search = branch->search;
+    bool refused = err == ERR_REQUEST || err == ERR_UNSUPPORTED;
+
+    if (!refused || search->kind != FIND_LISTING || search->stopped) return false;
+    if (!branch->behind[0] || branch->before[0] || branch->plain) return false;
+    find_close(&branch->find);
+    find_init(&branch->find, search->core);
+    branch->plain = true;
+    return !find_open_listing(&branch->find, search->client, search->bucket, search->prefix,
+                              BYTES(""));
+}
+
+static void search_on_found(struct op *op)
+{
+    struct search_branch *branch = container_of(op, struct search_branch, op);
+
+    if (op->err && !search_begins_again(branch, op->err))
+        search_fail(branch->search, op->err, branch->find.why);
+    branch->search->on_found(branch->search);
+}
+
+bool search_is_over(const struct search *search)
+{
+    for (uint32_t i = 0; i < search->count; i++)
+        if (search->branches[i].open && !find_is_over(&search->branches[i].find)) return false;
+    return true;
+}
+
+void search_stop(struct search *search)
+{
+    search->stopped = true;
+    for (uint32_t i = 0; i < search->count; i++)
+        if (search->branches[i].open) find_stop(&search->branches[i].find);
+}
+
+void search_close(struct search *search)
+{
+    for (uint32_t i = 0; i < search->count; i++)
+        if (search->branches[i].open) find_close(&search->branches[i].find);
+    search->count = 0;
+}
