@@ -104,6 +104,7 @@ static bool folder_reserve(struct walk_folder *folder, size_t bytes)
     return true;
 }
 
+/* Where that cannot be told it is taken for one, as another walk of the same root may find it. */
 static bool is_folder(const struct walk *walk, int fd, const struct dirent64 *dirent)
 {
     struct statx status;
@@ -111,7 +112,8 @@ static bool is_folder(const struct walk *walk, int fd, const struct dirent64 *di
     if (dirent->d_type == DT_DIR) return true;
     if (dirent->d_type != DT_UNKNOWN && dirent->d_type != DT_LNK) return false;
     if (dirent->d_type == DT_LNK && flags) return false;
-    return statx(fd, dirent->d_name, flags, STATX_TYPE, &status) == 0 && S_ISDIR(status.stx_mode);
+    if (statx(fd, dirent->d_name, flags, STATX_TYPE, &status) == 0) return S_ISDIR(status.stx_mode);
+    return errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
 }
 
 static bool folder_add(const struct walk *walk, struct walk_folder *folder,

@@ -517,29 +517,39 @@ static uint16_t plan_prefix(struct plan *plan, const struct find_item *item)
                         plan_station(plan)->core->now_ns);
 }
 
-/* Is there room for one more? While prefixes are uneven each has a share of what may wait. */
-static bool plan_has_room(struct plan *plan, const struct find_item *item, bool large)
+/* Is there room for one more? */
+static bool plan_has_room(const struct plan *plan, bool large)
+{
+    uint32_t count = large ? plan->ahead.queued : plan->objects_out;
+    if (work_pool_free_count(&plan->works) <= STEER_PARTS_MAX) return false;
+    if (count < (large ? PLAN_AHEAD_FEW : PLAN_OBJECTS_MAX)) return true;
+    if (count >= (large ? PLAN_AHEAD_MAX : PLAN_OBJECTS_MOST)) return false;
+    return plan->steer->prefixes.uneven ||
+           (!large && lend_is_hungry(&plan->mover->lend, TASK_THEN));
+}
+
+/* Has an item's prefix less than its share of what waits? There are shares where prefixes are
+ * uneven, and more waits than at first. */
+static bool plan_has_share(struct plan *plan, const struct find_item *item, bool large)
 {
     const struct prefixes *prefixes = &plan->steer->prefixes;
-    if (work_pool_free_count(&plan->works) <= STEER_PARTS_MAX) return false;
+    if (!prefixes->uneven || plan_is_mixed(plan)) return true;
     if (large ? plan->ahead.queued < PLAN_AHEAD_FEW : plan->objects_out < PLAN_OBJECTS_MAX)
         return true;
-    if (large ? plan->ahead.queued >= PLAN_AHEAD_MAX : plan->objects_out >= PLAN_OBJECTS_MOST)
-        return false;
-    if (!large && lend_is_hungry(&plan->mover->lend, TASK_THEN)) return true;
-    if (!prefixes->uneven || plan_is_mixed(plan)) return prefixes->uneven;
     uint16_t prefix = plan_prefix(plan, item);
     if (large) return fair_waiting(&plan->ahead, prefix) < PLAN_AHEAD_MAX / SEARCH_BRANCHES_MAX;
     return prefixes_load(prefixes, prefix) < PLAN_OBJECTS_MOST / SEARCH_BRANCHES_MAX;
 }
 
-/* A branch of the search has found as much of its folder as there is room for: where others may
- * fare better, it goes on behind that. */
-static void plan_look_beyond(struct plan *plan, uint32_t index)
+/* Is this item's turn now? A folder that has its share waits, and the search goes on behind it;
+ * where that cannot be, hunger goes before shares. */
+static bool plan_may_take(struct plan *plan, uint32_t branch, const struct find_item *item,
+                          bool large)
 {
-    bool full = plan->objects_out >= PLAN_OBJECTS_MOST || plan->ahead.queued >= PLAN_AHEAD_MAX;
-    if (plan->steer->prefixes.uneven && !plan_is_mixed(plan) && !full)
-        search_fork(&plan->search, index);
+    if (!plan_has_room(plan, large)) return false;
+    if (plan_has_share(plan, item, large)) return true;
+    if (search_fork(&plan->search, branch) || !search_has_rest(&plan->search, branch)) return false;
+    return !large && lend_is_hungry(&plan->mover->lend, TASK_THEN);
 }
 
 static void plan_skip(struct plan *plan, const struct find_item *item)
@@ -550,12 +560,12 @@ static void plan_skip(struct plan *plan, const struct find_item *item)
              (int)name.count, name.data, item->reason);
 }
 
-/* False when there is no room for this item now. */
-static bool plan_take(struct plan *plan, const struct find_item *item)
+/* False when there is no room for this item of a branch now. */
+static bool plan_take(struct plan *plan, uint32_t branch, const struct find_item *item)
 {
     bool large = item->verdict == FIND_MOVE && plan_is_large(plan, item);
     struct work *work;
-    if (!plan_has_room(plan, item, large)) return false;
+    if (!plan_may_take(plan, branch, item, large)) return false;
     meter_add(&plan->meters.found, 1);
     if (item->verdict == FIND_SKIP) {
         plan_skip(plan, item);
@@ -580,15 +590,11 @@ static bool plan_take(struct plan *plan, const struct find_item *item)
 }
 
 /* The next item of a branch; false when there is none, or no room for it. */
-static bool plan_pump_branch(struct plan *plan, uint32_t index)
+static bool plan_pump_branch(struct plan *plan, uint32_t branch)
 {
-    const struct find_item *item = search_peek(&plan->search, index);
-    if (!item) return false;
-    if (!plan_take(plan, item)) {
-        plan_look_beyond(plan, index);
-        return false;
-    }
-    if (!plan->err) search_pop(&plan->search, index); /* else it stopped the run, and the search */
+    const struct find_item *item = search_peek(&plan->search, branch);
+    if (!item || !plan_take(plan, branch, item)) return false;
+    if (!plan->err) search_pop(&plan->search, branch); /* else it stopped the run, and the search */
     return true;
 }
 
@@ -604,16 +610,13 @@ static void plan_heed_search(struct plan *plan)
     plan_stop(plan, search->err, text);
 }
 
-/* All branches of the search have their turn, an item each. */
+/* All branches of the search have their turn, an item each; another one is the first each time. */
 static void plan_pump_objects(struct plan *plan)
 {
-    bool goes_on = true;
+    uint32_t idle = 0;
     if (plan->receipt && receipt_is_full(plan->receipt) && !plan->err) return;
-    while (goes_on && !plan->err) {
-        goes_on = false;
-        for (uint32_t i = 0; i < plan->search.count && !plan->err; i++)
-            goes_on |= plan_pump_branch(plan, i);
-    }
+    while (idle < plan->search.count && !plan->err)
+        idle = plan_pump_branch(plan, plan->turn++ % plan->search.count) ? 0 : idle + 1;
     plan_heed_search(plan);
 }
 

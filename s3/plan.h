@@ -68,6 +68,7 @@ struct plan {
     char why[512];
     /* private */
     struct search search;
+    uint32_t turn; /* of its branches */
     struct intake *intake;
     struct op intaking;
     struct work *intake_work;

@@ -9,6 +9,7 @@ static struct search_branch *search_begin_branch(struct search *search, uint32_t
 {
     struct search_branch *branch = &search->branches[index];
 
+    CHECK(!branch->op.out);
     find_init(&branch->find, search->core);
     op_init(&branch->op, search_on_found);
     branch->search = search;
@@ -59,6 +60,7 @@ enum err search_open_listing(struct search *search, struct client *client, struc
     search->client = client;
     search->bucket = bucket;
     search->prefix = prefix;
+    search->disordered = bytes_end_with(bucket, BYTES(SEARCH_DIRECTORY_BUCKET));
     return search_open_branch(search, 0, BYTES(""));
 }
 
@@ -80,13 +82,18 @@ static bool search_is_within(struct bytes name, const char *folder)
     return bytes_equal(name, (struct bytes){start.data, start.count - 1});
 }
 
-/* Is an item of a branch before what it is to find, or that of another one? */
-static bool search_is_before(const struct search_branch *branch, const struct find_item *item)
+/* Is an item of a branch before what it is to find, or that of another one? A walk begins where it
+ * is asked to: its order is that of folders with their "/", which what it says of one has not. Of
+ * the root only failures are said again. A server that does not know start-after gives all. */
+static bool search_is_before(struct search *search, const struct search_branch *branch,
+                             const struct find_item *item)
 {
     if (!branch->behind[0]) return false;
-    if (item->name.count == 0) return item->verdict != FIND_FAIL; /* the root: what it has failed */
-    if (search_is_within(item->name, branch->behind)) return true;
-    return bytes_compare(item->name, bytes_of(branch->behind)) < 0;
+    if (search->kind == FIND_WALK) return item->name.count == 0 && item->verdict != FIND_FAIL;
+    bool before = bytes_start_with(item->name, bytes_of(branch->behind)) ||
+                  bytes_compare(item->name, bytes_of(branch->behind)) < 0;
+    search->restarts |= before;
+    return before;
 }
 
 static bool search_is_beyond(const struct search_branch *branch, const struct find_item *item)
@@ -108,6 +115,12 @@ static bool search_is_disordered(struct search *search, const struct search_bran
     return true;
 }
 
+/* Its last word may be on its way yet. */
+static bool search_branch_is_over(const struct search_branch *branch)
+{
+    return find_is_over(&branch->find) && !branch->op.out;
+}
+
 /* More of a branch that has nothing to say. */
 static void search_wait(struct search_branch *branch)
 {
@@ -127,7 +140,7 @@ const struct find_item *search_peek(struct search *search, uint32_t index)
             find_stop(&branch->find);
             return NULL;
         }
-        if (!search_is_before(branch, item)) return item;
+        if (!search_is_before(search, branch, item)) return item;
         search_pop(search, index);
     }
     search_wait(branch);
@@ -153,7 +166,7 @@ static uint32_t search_find_place(struct search *search)
     uint32_t index = 0;
 
     while (index < search->count && search->branches[index].open &&
-           !find_is_over(&search->branches[index].find))
+           !search_branch_is_over(&search->branches[index]))
         index++;
     if (index < search->count && search->branches[index].open)
         find_close(&search->branches[index].find);
@@ -167,7 +180,8 @@ bool search_fork(struct search *search, uint32_t index)
     const char *slash;
 
     CHECK(item && !branch->within[0] == (index == search->last));
-    if (index != search->last || search->kind == FIND_ONE || search->disordered) return false;
+    if (index != search->last || search->kind == FIND_ONE) return false;
+    if (search->disordered || search->restarts) return false;
     slash = item->name.count > 0 ? memchr(item->name.data, '/', item->name.count) : NULL;
     if (!slash) return false;
     struct bytes folder = {item->name.data, (size_t)(slash - item->name.data) + 1};
@@ -196,7 +210,7 @@ static bool search_begins_again(struct search_branch *branch, enum err err)
     if (!branch->behind[0] || branch->before[0] || branch->plain) return false;
     find_close(&branch->find);
     find_init(&branch->find, search->core);
-    branch->plain = true;
+    branch->plain = search->restarts = true;
     return !find_open_listing(&branch->find, search->client, search->bucket, search->prefix,
                               BYTES(""));
 }
@@ -210,10 +224,15 @@ static void search_on_found(struct op *op)
     branch->search->on_found(branch->search);
 }
 
+bool search_has_rest(const struct search *search, uint32_t index)
+{
+    return index == search->last;
+}
+
 bool search_is_over(const struct search *search)
 {
     for (uint32_t i = 0; i < search->count; i++)
-        if (search->branches[i].open && !find_is_over(&search->branches[i].find)) return false;
+        if (search->branches[i].open && !search_branch_is_over(&search->branches[i])) return false;
     return true;
 }
 

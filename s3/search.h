@@ -10,16 +10,19 @@
  * are listed beside each other.
  *
  * Nothing is left out, and nothing found twice: what is in a folder lies together in byte order. A
- * walk has that by itself; of a listing it is checked from the first key on. A server that lists in
- * another order is never forked; one that begins to when it is fails the search. A server that
- * cannot begin in the midst begins at the beginning, and what comes before is passed over. Lives on
- * one core. */
+ * walk has that by itself. S3 promises it of a listing, but for directory buckets, which are never
+ * forked; it is checked of what is seen: a server that lists in another order is not forked, one
+ * that begins to when it is fails the search. A server that cannot begin in the midst begins at the
+ * beginning, once: what comes before is passed over, and it is not forked again. Lives on one core.
+ */
 #ifndef S3_SEARCH_H
 #define S3_SEARCH_H
 
 #include "s3/find.h"
 
 #define SEARCH_BRANCHES_MAX 8u
+/* How names of buckets end that list in no order: AWS, "ListObjectsV2", directory buckets. */
+#define SEARCH_DIRECTORY_BUCKET "--x-s3"
 
 struct search;
 typedef void search_fn(struct search *search);
@@ -50,6 +53,7 @@ struct search {
     struct bytes bucket, prefix;
     uint32_t last; /* the branch that has all the rest */
     bool stopped, forked, disordered;
+    bool restarts; /* the server began a branch at the beginning */
 };
 
 /* on_found: a branch has something to say again: an item, that it is over, or search->err. */
@@ -66,6 +70,8 @@ void search_pop(struct search *search, uint32_t index);
 /* The search goes on behind the folder of the present item of this branch as well. False when it
  * cannot: it is not the last one, its item is in no folder, there are too many, or no memory. */
 bool search_fork(struct search *search, uint32_t index);
+/* Is it the last one, which goes on to the end? */
+bool search_has_rest(const struct search *search, uint32_t index);
 bool search_is_over(const struct search *search);
 void search_stop(struct search *search); /* nothing more is said */
 void search_close(struct search *search);

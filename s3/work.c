@@ -45,6 +45,7 @@ struct work *work_take(struct work_pool *pool, uint16_t home)
     work->sum = CHECKSUM_NONE;
     work->md5 = false;
     work->written.count = 0;
+    work->bucket[0] = work->key[0] = work->path[0] = '\0';
     work->upload_id[0] = work->etag[0] = '\0';
     work->result = (struct work_result){.err = ERR_NONE, .mtime_ns = WORK_NO_MTIME};
     return work;
