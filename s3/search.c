@@ -110,7 +110,9 @@ static bool search_is_disordered(struct search *search, const struct search_bran
     if (bytes_compare(item->name, bytes_of(branch->before)) >= 0) return false;
     search->disordered = true;
     if (!search->forked) return false;
-    search_fail(search, ERR_XML_GARBAGE, "the server lists keys in another order than before");
+    search_fail(search, ERR_XML_GARBAGE,
+                "the server lists keys in another order than before: with --prefixes none they are "
+                "listed in one piece");
     search_stop(search);
     return true;
 }
