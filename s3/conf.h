@@ -29,6 +29,14 @@ enum conf_md5 { CONF_MD5_AUTO, CONF_MD5_ON, CONF_MD5_OFF };
  * be found by its manifest and made again, since its source is still there. */
 enum conf_fsync { CONF_FSYNC_NONE, CONF_FSYNC_FILE, CONF_FSYNC_ALL };
 
+/* How many objects that were found may wait to be moved: small ones, which go in one piece, until
+ * they are done; large ones until they are begun. At first; and the most, while prefixes are uneven
+ * (sched/prefixes), or for small ones while cores are idle: of each prefix then a share, and the
+ * search goes on behind it (s3/search). The most are at least SEARCH_BRANCHES_MAX. */
+struct conf_ahead {
+    uint32_t small_first, small_most, large_first, large_most;
+};
+
 struct conf {
     struct log log;
     struct endpoint endpoints[CONF_ENDPOINTS_MAX];
@@ -60,9 +68,10 @@ struct conf {
     enum flow_kind cc;           /* how many are in flight then */
     uint32_t cc_fixed;           /* FLOW_FIXED: parts in flight, all cores; 0: as at the start */
     enum prefixes_kind prefixes; /* how what is in flight is shared out to prefixes of keys */
-    bool background;             /* gives way to other traffic (sched/ledbat) */
-    uint32_t attempts_max;       /* of a request, 1: no retry */
-    uint64_t deadline_ns;        /* of failing without any progress */
+    struct conf_ahead ahead;
+    bool background;       /* gives way to other traffic (sched/ledbat) */
+    uint32_t attempts_max; /* of a request, 1: no retry */
+    uint64_t deadline_ns;  /* of failing without any progress */
     uint64_t connect_timeout_ns, tls_timeout_ns, reply_timeout_ns, stall_timeout_ns;
     const char *tcp_congestion_control; /* NULL: the system's */
     const char *ca_bundle;              /* NULL: the system's */

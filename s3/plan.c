@@ -88,8 +88,10 @@ enum err plan_open(struct plan *plan, const struct plan_options *options)
         steer_find_grain(plan->steer, plan->conf,
                          plan->is_upload ? MULTIPART_PART_BYTES : DOWNLOAD_RANGE_BYTES,
                          plan->is_upload ? part_staged_bytes_max(plan_station(plan)) : 0);
+    const struct conf_ahead *ahead = &plan->conf->ahead;
+    CHECK(min_u64(ahead->small_most, ahead->large_most) >= SEARCH_BRANCHES_MAX);
     return work_pool_init(&plan->works,
-                          PLAN_OBJECTS_MOST + PLAN_AHEAD_MAX + PLAN_LARGE_MAX + STEER_PARTS_MAX);
+                          ahead->small_most + ahead->large_most + PLAN_LARGE_MAX + STEER_PARTS_MAX);
 }
 
 enum err plan_take_pipe(struct plan *plan, int fd)
@@ -520,10 +522,11 @@ static uint16_t plan_prefix(struct plan *plan, const struct find_item *item)
 /* Is there room for one more? */
 static bool plan_has_room(const struct plan *plan, bool large)
 {
+    const struct conf_ahead *ahead = &plan->conf->ahead;
     uint32_t count = large ? plan->ahead.queued : plan->objects_out;
     if (work_pool_free_count(&plan->works) <= STEER_PARTS_MAX) return false;
-    if (count < (large ? PLAN_AHEAD_FEW : PLAN_OBJECTS_MAX)) return true;
-    if (count >= (large ? PLAN_AHEAD_MAX : PLAN_OBJECTS_MOST)) return false;
+    if (count < (large ? ahead->large_first : ahead->small_first)) return true;
+    if (count >= (large ? ahead->large_most : ahead->small_most)) return false;
     return plan->steer->prefixes.uneven ||
            (!large && lend_is_hungry(&plan->mover->lend, TASK_THEN));
 }
@@ -533,12 +536,13 @@ static bool plan_has_room(const struct plan *plan, bool large)
 static bool plan_has_share(struct plan *plan, const struct find_item *item, bool large)
 {
     const struct prefixes *prefixes = &plan->steer->prefixes;
+    const struct conf_ahead *ahead = &plan->conf->ahead;
     if (!prefixes->uneven || plan_is_mixed(plan)) return true;
-    if (large ? plan->ahead.queued < PLAN_AHEAD_FEW : plan->objects_out < PLAN_OBJECTS_MAX)
+    if (large ? plan->ahead.queued < ahead->large_first : plan->objects_out < ahead->small_first)
         return true;
     uint16_t prefix = plan_prefix(plan, item);
-    if (large) return fair_waiting(&plan->ahead, prefix) < PLAN_AHEAD_MAX / SEARCH_BRANCHES_MAX;
-    return prefixes_load(prefixes, prefix) < PLAN_OBJECTS_MOST / SEARCH_BRANCHES_MAX;
+    if (large) return fair_waiting(&plan->ahead, prefix) < ahead->large_most / SEARCH_BRANCHES_MAX;
+    return prefixes_load(prefixes, prefix) < ahead->small_most / SEARCH_BRANCHES_MAX;
 }
 
 /* Is this item's turn now? A folder that has its share waits, and the search goes on behind it;

@@ -33,12 +33,6 @@
 
 #define PLAN_LARGE_MAX                                                                             \
     32u /* large objects under way: enough to fill all cores with their last parts */
-#define PLAN_OBJECTS_MAX 512u /* small objects handed out: a few turns' worth for every core */
-/* The same while cores are idle, or prefixes are uneven (sched/prefixes): of each then a share, and
- * the search goes on behind it. A page each, had when it is needed. */
-#define PLAN_OBJECTS_MOST 8192u
-#define PLAN_AHEAD_FEW    512u  /* large objects that wait: more prefixes than one to choose from */
-#define PLAN_AHEAD_MAX    1024u /* the same while prefixes are uneven */
 
 struct plan_meters {
     struct meter found, done, skipped, failed, found_bytes, unconfirmed, unverified, found_all,

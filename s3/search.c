@@ -85,15 +85,13 @@ static bool search_is_within(struct bytes name, const char *folder)
 /* Is an item of a branch before what it is to find, or that of another one? A walk begins where it
  * is asked to: its order is that of folders with their "/", which what it says of one has not. Of
  * the root only failures are said again. A server that does not know start-after gives all. */
-static bool search_is_before(struct search *search, const struct search_branch *branch,
+static bool search_is_before(const struct search *search, const struct search_branch *branch,
                              const struct find_item *item)
 {
     if (!branch->behind[0]) return false;
     if (search->kind == FIND_WALK) return item->name.count == 0 && item->verdict != FIND_FAIL;
-    bool before = bytes_start_with(item->name, bytes_of(branch->behind)) ||
-                  bytes_compare(item->name, bytes_of(branch->behind)) < 0;
-    search->restarts |= before;
-    return before;
+    return bytes_start_with(item->name, bytes_of(branch->behind)) ||
+           bytes_compare(item->name, bytes_of(branch->behind)) < 0;
 }
 
 static bool search_is_beyond(const struct search_branch *branch, const struct find_item *item)
@@ -102,19 +100,22 @@ static bool search_is_beyond(const struct search_branch *branch, const struct fi
            !search_is_within(item->name, branch->within);
 }
 
-/* What comes in another order than that of bytes. */
-static bool search_is_disordered(struct search *search, const struct search_branch *branch,
+/* Does it come in another order than that of bytes? */
+static bool search_is_disordered(const struct search *search, const struct search_branch *branch,
                                  const struct find_item *item)
 {
-    if (search->kind != FIND_LISTING) return false;
-    if (bytes_compare(item->name, bytes_of(branch->before)) >= 0) return false;
+    return search->kind == FIND_LISTING && bytes_compare(item->name, bytes_of(branch->before)) < 0;
+}
+
+/* It is not forked any more; if it was, something may be missing. */
+static void search_on_disorder(struct search *search)
+{
     search->disordered = true;
-    if (!search->forked) return false;
+    if (!search->forked) return;
     search_fail(search, ERR_XML_GARBAGE,
                 "the server lists keys in another order than before: with --prefixes none they are "
                 "listed in one piece");
     search_stop(search);
-    return true;
 }
 
 /* Its last word may be on its way yet. */
@@ -137,12 +138,14 @@ const struct find_item *search_peek(struct search *search, uint32_t index)
 
     if (!branch->open || search->stopped) return NULL;
     while ((item = find_peek(&branch->find)) != NULL) {
-        if (search_is_disordered(search, branch, item)) return NULL;
+        if (search_is_disordered(search, branch, item)) search_on_disorder(search);
+        if (search->stopped) return NULL;
         if (search_is_beyond(branch, item)) {
             find_stop(&branch->find);
             return NULL;
         }
         if (!search_is_before(search, branch, item)) return item;
+        search->restarts |= search->kind == FIND_LISTING;
         search_pop(search, index);
     }
     search_wait(branch);
