@@ -9,6 +9,7 @@
 #include "tests/sim/elsewhere.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/server.h"
+#include "tests/sim/stock.h"
 #include "tests/sim/world.h"
 
 #define PART_BYTES_LEAST (5ull << 20)
@@ -423,7 +424,7 @@ static void get_object(struct server_request *request, struct server_reply *repl
         server_error(reply, 404, "NoSuchKey");
         return;
     }
-    if (world_fault(FAULT_OBJECT_CHANGES)) object = scenario_change_object(object);
+    if (world_fault(FAULT_OBJECT_CHANGES)) object = stock_change_object(object);
     if (match && strcmp(match, object->etag) != 0) {
         server_error(reply, 412, "PreconditionFailed");
         return;

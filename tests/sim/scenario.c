@@ -15,6 +15,7 @@
 #include "tests/sim/rules.h"
 #include "tests/sim/server.h"
 #include "tests/sim/slip.h"
+#include "tests/sim/stock.h"
 #include "tests/sim/table.h"
 #include "tests/sim/vfs.h"
 #include "tests/sim/world.h"
@@ -35,16 +36,8 @@ _Static_assert(FAULT_COUNT <= 64 && SCENARIO_KINDS <= 8, "the totals have room")
 static const char *const kind_names[] = {"up tree",   "up file",     "up pipe",
                                          "down tree", "down object", "down pipe"};
 
-struct file_change { /* of a source file, while the run goes on */
-    struct event event;
-    uint32_t item;
-};
-
-#define CHANGES_MAX 8u
-
 static struct scenario scenario;
 static struct creds creds;
-static struct file_change changes[CHANGES_MAX];
 
 static struct { /* of the process that runs */
     struct run *run;
@@ -75,12 +68,6 @@ bool scenario_is_pipe(void)
     return scenario.kind == UP_PIPE || scenario.kind == DOWN_PIPE;
 }
 
-/* Log-uniform: orders of magnitude are equally likely. */
-static double draw_scale(double least, double most)
-{
-    return least * pow(most / least, rand_unit(&world->rand));
-}
-
 /* ── faults ─────────────────────────────────────────────────────────────────────────────────── */
 
 static bool is_of_segments(enum fault fault)
@@ -91,23 +78,23 @@ static bool is_of_segments(enum fault fault)
 
 static void draw_slow_faults(void)
 {
-    world->fault_rates[FAULT_CONN_SLOW] = draw_scale(0.02, 0.3);
-    world->fault_rates[FAULT_CONN_FADES] = draw_scale(0.0002, 0.01);
+    world->fault_rates[FAULT_CONN_SLOW] = world_scale(0.02, 0.3);
+    world->fault_rates[FAULT_CONN_FADES] = world_scale(0.0002, 0.01);
     world->fault_rates[FAULT_COMPLETE_SLOW] = 0.4;
 }
 
 static void draw_racy_faults(void)
 {
-    world->fault_rates[FAULT_COPY_LATE] = draw_scale(0.2, 0.7);
+    world->fault_rates[FAULT_COPY_LATE] = world_scale(0.2, 0.7);
     world->fault_rates[FAULT_COPY_ALTERED] = 0.7;
 }
 
 static void draw_faults(void)
 {
-    double share = world_chance(0.12) ? 0 : draw_scale(0.04, 0.6);
+    double share = world_chance(0.12) ? 0 : world_scale(0.04, 0.6);
     for (int i = 0; i < FAULT_COUNT; i++) {
         bool has = world_chance(share);
-        double rate = draw_scale(0.005, 0.5);
+        double rate = world_scale(0.005, 0.5);
         if (has) world->fault_rates[i] = is_of_segments((enum fault)i) ? rate / 30 : rate;
     }
 }
@@ -126,11 +113,6 @@ static void draw_few(void)
     if (!scenario.few) return;
     world->fault_rates[FAULT_CONN_SLOW] = 0.8;
     world->fault_rates[FAULT_CONN_FADES] = 0.01;
-}
-
-static bool has_fault(enum fault fault)
-{
-    return world->faulty && world->fault_rates[fault] > 0;
 }
 
 /* ── the machine and the server ─────────────────────────────────────────────────────────────── */
@@ -200,24 +182,24 @@ static void draw_net(void)
 {
     const struct conf *conf = &scenario.conf;
     struct net_options options = {
-        .delay_ns = (uint64_t)draw_scale(10e3, 80e6),
-        .jitter_ns = (uint64_t)draw_scale(1, 5e6),
-        .rate_bytes_per_s = (uint64_t)draw_scale(4e6, 5e9),
+        .delay_ns = (uint64_t)world_scale(10e3, 80e6),
+        .jitter_ns = (uint64_t)world_scale(1, 5e6),
+        .rate_bytes_per_s = (uint64_t)world_scale(4e6, 5e9),
         .segment_max = world_chance(0.2) ? 1460 : (uint32_t)world_between(16, 256) * 1024,
         .slow_log2_least = scenario.few ? 7 : 1,
         .slow_log2_count = scenario.few ? 8 : 17,
-        .window_bytes = (uint64_t)draw_scale(32e3, 4e6),
+        .window_bytes = (uint64_t)world_scale(32e3, 4e6),
         .address_count = (uint32_t)world_between(1, 3),
         .sockets_max = elsewhere_world() ? 2 * conf->connections_max : conf->connections_max,
         .user_timeout_ns = conf->stall_timeout_ns,
     };
-    if (scenario.heavy) options.rate_bytes_per_s = (uint64_t)draw_scale(4e6, 3e7);
+    if (scenario.heavy) options.rate_bytes_per_s = (uint64_t)world_scale(4e6, 3e7);
     bool has_names = !conf->endpoints[0].is_literal;
-    if (has_names && has_fault(FAULT_REFUSED) && options.address_count > 1)
+    if (has_names && world_has_fault(FAULT_REFUSED) && options.address_count > 1)
         options.dead_addresses = (uint32_t)world_below((1u << options.address_count) - 1);
-    if (has_fault(FAULT_OUTAGE)) {
-        options.outage_from_ns = world->now_ns + (uint64_t)draw_scale(1e6, 5e9);
-        options.outage_until_ns = options.outage_from_ns + (uint64_t)draw_scale(1e8, 60e9);
+    if (world_has_fault(FAULT_OUTAGE)) {
+        options.outage_from_ns = world->now_ns + (uint64_t)world_scale(1e6, 5e9);
+        options.outage_until_ns = options.outage_from_ns + (uint64_t)world_scale(1e8, 60e9);
         world->fault_counts[FAULT_OUTAGE]++;
     }
     life.net = options;
@@ -231,165 +213,9 @@ static void draw_server(void)
                                      .completes_again = world_chance(0.5),
                                      .chunked = world_chance(0.3),
                                      .page_max = (uint32_t)world_between(1, 30),
-                                     .delay_ns = (uint64_t)draw_scale(1e4, 3e8),
+                                     .delay_ns = (uint64_t)world_scale(1e4, 3e8),
                                      .patience_ns = scenario.conf.reply_timeout_ns};
     server_open_world(&options);
-}
-
-/* ── files and objects ──────────────────────────────────────────────────────────────────────── */
-
-static void draw_items(void)
-{
-    uint64_t count = 1, bytes_max = 40 * MIB;
-    uint64_t large_chance = scenario_is_tree() ? 10 : 2; /* one in so many */
-    if (scenario_is_tree()) count = world_chance(0.05) ? 200 : (uint64_t)draw_scale(1, 40);
-    if (scenario_is_tree()) bytes_max = (scenario.heavy || scenario.racy ? 24 : 16) * MIB;
-    if (scenario.slow) count = world_between(40, 150);
-    if (scenario.few) count = 1 + rand_below(&world->later, 8);
-    if (scenario.slow || scenario.racy) large_chance = 5;
-    if (scenario.few) large_chance = 2;
-    for (uint64_t i = 0; i < count; i++) {
-        bool large = world_below(large_chance) == 0 || (i < 2 && (scenario.racy || scenario.heavy));
-        uint64_t bytes = items_draw_size(large);
-        if (items_world()->bytes + bytes > bytes_max) bytes = world_below(1000);
-        items_add(bytes);
-    }
-}
-
-static void put_folder_above(const char *path)
-{
-    char folder[PATH_BYTES_MAX];
-    snprintf(folder, sizeof folder, "%s", path);
-    *strrchr(folder, '/') = '\0';
-    disk_put_folder(folder);
-}
-
-static void put_source_file(const struct item *item)
-{
-    const struct blob *state = item->states[item->state_count - 1];
-    const char *path = item_path(SCENARIO_SOURCE, item);
-    put_folder_above(path);
-    disk_put(path, state->data, state->bytes, item->mtime_ns);
-}
-
-/* As a PUT would have left it, or an upload in parts. */
-static void put_source_object(struct item *item, struct blob *state)
-{
-    struct store_object *object = store_put(item_key(item), blob_hold(state));
-    enum checksum_kind kind = (enum checksum_kind)world_below(CHECKSUM_KINDS);
-    if (world_chance(0.7))
-        snprintf(object->mtime, sizeof object->mtime, "%lld.%09lld",
-                 (long long)(item->mtime_ns / (int64_t)NS_PER_S),
-                 (long long)(item->mtime_ns % (int64_t)NS_PER_S));
-    if (!kind || !server_world()->sums) return;
-    object->kind = kind;
-    proof_text(kind, state->data, state->bytes, object->sum);
-    if (state->bytes < 2 || !world_chance(0.3)) return;
-    uint8_t raws[32 * 16];
-    uint32_t parts = (uint32_t)world_between(1, min_u64(state->bytes, 16)), count = 0;
-    object->part_count = parts;
-    object->parts = calloc(parts, sizeof *object->parts);
-    object->part_bytes = calloc(parts, sizeof *object->part_bytes);
-    CHECK(object->parts && object->part_bytes);
-    uint64_t each = state->bytes / parts, at = 0;
-    for (uint32_t i = 0; i < parts; i++) {
-        uint64_t bytes = i + 1 < parts ? each : state->bytes - at;
-        object->part_bytes[i] = bytes;
-        proof_text(kind, state->data + at, bytes, object->parts[i].sum);
-        count += proof_raw(kind, state->data + at, bytes, raws + count);
-        at += bytes;
-    }
-    proof_text(kind, raws, count, object->sum);
-    snprintf(object->sum + strlen(object->sum), 16, "-%u", parts);
-}
-
-/* Something has the target's name already. */
-static void put_before(struct item *item)
-{
-    if (scenario_is_pipe() && !scenario_is_upload()) return;
-    if (!world_chance(0.2)) return;
-    item->before = items_content(world_below(100 * KIB));
-    if (scenario_is_upload()) {
-        store_put(item_key(item), blob_hold(item->before));
-        return;
-    }
-    const char *path = item_path(SCENARIO_TARGET, item);
-    put_folder_above(path);
-    disk_put(path, item->before->data, item->before->bytes, item->mtime_ns);
-}
-
-static void put_items(void)
-{
-    struct items *items = items_world();
-    disk_put_folder(SCENARIO_SOURCE);
-    for (uint32_t i = 0; i < items->count; i++) {
-        struct item *item = &items->all[i];
-        put_before(item);
-        if (scenario.kind == UP_PIPE) continue;
-        if (scenario_is_upload())
-            put_source_file(item);
-        else
-            put_source_object(item, item->states[0]);
-    }
-}
-
-/* ── what changes meanwhile ─────────────────────────────────────────────────────────────────── */
-
-struct store_object *scenario_change_object(struct store_object *object)
-{
-    struct item *item = items_find(object->key + strlen(SCENARIO_PREFIX));
-    if (item->stuck) return object;
-    struct blob *state =
-        items_content(world_chance(0.5) ? object->blob->bytes : world_below(100 * KIB));
-    items_add_state(item, state);
-    world_say("object %s changes", item->name);
-    put_source_object(item, state);
-    return store_find(item_key(item));
-}
-
-static struct blob *draw_changed(const struct blob *now)
-{
-    struct blob *next = items_content(now->bytes + world_below(10 * KIB));
-    uint64_t from = now->bytes ? world_below(now->bytes) : 0;
-    switch (world_below(4)) {
-    case 0: next->bytes = now->bytes; break;
-    case 1: next->bytes = from; break;
-    case 2: memcpy(next->data, now->data, now->bytes); break; /* something is appended */
-    default: next->bytes = now->bytes; memcpy(next->data, now->data, from); /* its rest changes */
-    }
-    return next;
-}
-
-static void change_on_event(struct event *event)
-{
-    struct file_change *change = container_of(event, struct file_change, event);
-    struct item *item = &items_world()->all[change->item];
-    const char *path = item_path(SCENARIO_SOURCE, item);
-    int64_t now_ns = (int64_t)(world->now_ns + world->wall_offset_ns);
-    if (!world->faulty || item->stuck || item->gone) return;
-    world->fault_counts[FAULT_FILE_CHANGES]++;
-    world_note("file changes", change->item, 0);
-    if (world_chance(0.2)) {
-        item->gone = true;
-        disk_remove(path);
-        return;
-    }
-    struct blob *state = draw_changed(item->states[item->state_count - 1]);
-    items_add_state(item, state);
-    if (world_chance(0.4)) disk_remove(path); /* another file takes the name */
-    disk_put(path, state->data, state->bytes, now_ns);
-}
-
-static void draw_changes(void)
-{
-    if (scenario.kind > UP_FILE || !has_fault(FAULT_FILE_CHANGES)) return;
-    uint64_t count = world_between(1, CHANGES_MAX);
-    for (uint64_t i = 0; i < count; i++) {
-        struct file_change *change = &changes[i];
-        event_init(&change->event, change_on_event);
-        change->item = (uint32_t)world_below(items_world()->count);
-        event_start(&change->event, world->now_ns + (uint64_t)draw_scale(1e5, 20e9));
-    }
 }
 
 static void interrupt_on_event(struct event *event)
@@ -586,7 +412,7 @@ static void run_life(void)
     scenario.kills += scenario.ended == CUT_KILL;
     scenario.power_cuts += scenario.ended == CUT_POWER;
     rules_check_cut();
-    world_advance(world->now_ns + (uint64_t)draw_scale(1e6, 100e9)); /* somebody comes */
+    world_advance(world->now_ns + (uint64_t)world_scale(1e6, 100e9)); /* somebody comes */
 }
 
 static bool is_single_and_gone(void)
@@ -609,9 +435,9 @@ static void draw_end(void)
     enum cut_kind kind = world_chance(0.5) ? CUT_KILL : CUT_POWER;
     bool by_journal = scenario.settings && world_chance(0.35);
     double after_ns =
-        world_chance(0.6) ? 1.2 * guess_ns() * rand_unit(&world->rand) : draw_scale(1e5, 2e9);
+        world_chance(0.6) ? 1.2 * guess_ns() * rand_unit(&world->rand) : world_scale(1e5, 2e9);
     if (by_journal)
-        cut_plan(kind, UINT64_MAX, (uint64_t)draw_scale(1, 400));
+        cut_plan(kind, UINT64_MAX, (uint64_t)world_scale(1, 400));
     else
         cut_plan(kind, world->now_ns + (uint64_t)after_ns, UINT64_MAX);
 }
@@ -673,10 +499,10 @@ static void add_totals(struct scenario_totals *totals)
 static bool live_with_faults(struct scenario_totals *totals)
 {
     uint64_t lives = scenario.faulty_lives ? world_between(1, 3) : 1;
-    draw_changes();
+    stock_draw_changes();
     event_init(&life.interrupt, interrupt_on_event);
-    if (has_fault(FAULT_INTERRUPT))
-        event_start(&life.interrupt, world->now_ns + (uint64_t)draw_scale(1e5, 20e9));
+    if (world_has_fault(FAULT_INTERRUPT))
+        event_start(&life.interrupt, world->now_ns + (uint64_t)world_scale(1e5, 20e9));
     for (uint64_t i = 0; i < lives && !is_single_and_gone(); i++) {
         if (scenario.faulty_lives) draw_end();
         run_life();
@@ -772,8 +598,8 @@ void scenario_run(const struct scenario_options *options, struct scenario_totals
     if (scenario.settings) abandon_say_arguments(&scenario.conf, scenario.settings);
     draw_net();
     draw_server();
-    draw_items();
-    put_items();
+    stock_draw();
+    stock_put();
     live(totals);
     add_totals(totals);
     net_close_world();

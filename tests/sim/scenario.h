@@ -74,7 +74,5 @@ void scenario_on_found(const char *path, enum err err);
 void scenario_on_listed(const char *key);
 void scenario_on_line(enum log_level level, const char *text);
 void scenario_on_round(void);
-/* The object gets other content now. */
-struct store_object *scenario_change_object(struct store_object *object);
 
 #endif

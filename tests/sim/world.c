@@ -1,5 +1,6 @@
 #include "tests/sim/world.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,16 @@ uint64_t world_between(uint64_t first, uint64_t last)
 bool world_chance(double probability)
 {
     return probability > 0 && rand_unit(&world->rand) < probability;
+}
+
+double world_scale(double least, double most)
+{
+    return least * pow(most / least, rand_unit(&world->rand));
+}
+
+bool world_has_fault(enum fault fault)
+{
+    return world->faulty && world->fault_rates[fault] > 0;
 }
 
 bool world_fault(enum fault fault)

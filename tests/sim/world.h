@@ -116,6 +116,8 @@ void world_close(void);
 uint64_t world_below(uint64_t bound); /* uniform in [0, bound) */
 uint64_t world_between(uint64_t first, uint64_t last);
 bool world_chance(double probability);
+double world_scale(double least, double most); /* log-uniform: orders of magnitude alike */
+bool world_has_fault(enum fault fault);        /* may it go wrong in this seed? */
 /* Does this go wrong now? Counts it, if so. */
 bool world_fault(enum fault fault);
 const char *world_fault_name(enum fault fault);
