@@ -43,6 +43,9 @@ struct ring_tcp_info {
     uint64_t busy_ns, receive_window_limited_ns, send_buffer_limited_ns;
     uint64_t delivery_rate_bytes_per_s;
     uint32_t not_sent_bytes, congestion_window_segments, segment_bytes;
+    /* What we receive. Behind a hole: what is before it was lost, or comes later; 0: before Linux
+     * 5.4. Both counters wrap. */
+    uint32_t segments_received, segments_behind_hole, receive_segment_bytes;
     uint32_t receive_window_bytes; /* that the peer may send; 0: before Linux 6.2 */
     bool delivery_rate_app_limited;
     bool peer_closed; /* it sends no more, or the connection is gone */

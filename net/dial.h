@@ -52,6 +52,7 @@ struct conn {
     uint64_t pacing_bytes_per_s; /* the kernel's cap for what we send on it; 0: none */
     /* Its user's: as last looked at, and the time before; zero on a new connection. */
     struct ring_tcp_info seen, before;
+    uint64_t seen_ns, hole_bytes; /* when; that had arrived behind a hole by then, and wait there */
     char *head; /* HTTP_HEAD_BYTES_MAX bytes for the reply's head of an exchange */
 };
 

@@ -1,9 +1,14 @@
 #include "s3/traffic.h"
 
+#include <math.h>
+
 #include "s3/client.h"
 
+#define TRAFFIC_SPAN_NS (100 * NS_PER_MS) /* two ticks: beyond that it may have been idle */
+
 struct traffic_sum {
-    uint64_t delivered_bytes, sent_bytes, resent_bytes, rtt_ns, rtt_now_ns, flows, waiting, shut;
+    uint64_t delivered_bytes, sent_bytes, resent_bytes, lost_bytes, behind_hole_bytes;
+    uint64_t rtt_ns, rtt_now_ns, flows, waiting, shut;
 };
 
 static uint64_t least_of(uint64_t least_ns, uint64_t ns)
@@ -39,6 +44,71 @@ static uint64_t traffic_arrived(struct ring_tcp_info *info, const struct ring_tc
     return arrived - before;
 }
 
+/* What arrived since the last look, in the kernel's segments: where a device hands over several as
+ * one (GRO keeps count, LRO and some virtual devices do not) a segment is larger than the wire's.
+ * */
+struct traffic_arrivals {
+    uint64_t received_bytes, arrived, behind; /* segments: all; behind a hole */
+    uint64_t segment_bytes;                   /* the mean of the connection's */
+};
+
+static struct traffic_arrivals traffic_arrivals(const struct conn *conn,
+                                                const struct ring_tcp_info *info)
+{
+    const struct ring_tcp_info *seen = &conn->seen;
+    bool is_first = seen->segments_received == 0;
+    uint64_t segments = is_first ? info->segments_received : seen->segments_received;
+    uint64_t bytes = is_first ? info->bytes_received : seen->bytes_received + conn->hole_bytes;
+
+    return (struct traffic_arrivals){.received_bytes = info->bytes_received - seen->bytes_received,
+                                     .arrived = info->segments_received - seen->segments_received,
+                                     .behind =
+                                         info->segments_behind_hole - seen->segments_behind_hole,
+                                     .segment_bytes = bytes / max_u64(segments, 1)};
+}
+
+/* Bytes of the wire's segments, as told in the header. Where all came in less than the span, h is
+ * of less: then what is behind a hole bounds it, since a loss shows in one such segment or more. */
+static uint64_t traffic_lost(const struct ring_tcp_info *info, const struct traffic_arrivals *come,
+                             uint64_t span_ns)
+{
+    uint64_t rtt_ns = max_u64(info->receive_rtt_ns, info->rtt_min_ns);
+
+    if (rtt_ns == 0) rtt_ns = info->rtt_ns;
+    if (come->arrived == 0 || rtt_ns == 0) return 0;
+    double round_trips = (double)min_u64(span_ns, TRAFFIC_SPAN_NS) / (double)rtt_ns;
+    double share = (double)come->behind / (double)come->arrived;
+    return (uint64_t)(fmin(share * round_trips, (double)come->behind) *
+                      info->receive_segment_bytes);
+}
+
+/* As traffic_arrived(), of what we receive: what is behind a hole is in the kernel, which counts it
+ * when the hole is filled. How many bytes those are follows from the segments. A look in which
+ * none came behind a hole, and some in order, says that there is none. */
+static uint64_t traffic_received(struct conn *conn, const struct traffic_arrivals *come)
+{
+    uint64_t before = conn->hole_bytes, most = before + come->arrived * come->segment_bytes;
+    uint64_t waits = most - min_u64(come->received_bytes, most);
+
+    waits = min_u64(waits, before + come->behind * come->segment_bytes);
+    if (come->behind == 0 && come->received_bytes > 0) waits = 0;
+    uint64_t both = max_u64(come->received_bytes + waits, before);
+    conn->hole_bytes = both - come->received_bytes;
+    return both - before;
+}
+
+static void traffic_add_arrivals(struct traffic_sum *sum, struct conn *conn,
+                                 const struct ring_tcp_info *info)
+{
+    struct traffic_arrivals come = traffic_arrivals(conn, info);
+    uint64_t now_ns = conn->stream->core->now_ns;
+
+    sum->delivered_bytes += traffic_received(conn, &come);
+    sum->behind_hole_bytes += come.behind * come.segment_bytes;
+    if (conn->seen_ns > 0) sum->lost_bytes += traffic_lost(info, &come, now_ns - conn->seen_ns);
+    conn->seen_ns = now_ns;
+}
+
 /* All of the request has arrived, and nothing came back since the last look. */
 static bool traffic_waits(const struct ring_tcp_info *info, const struct ring_tcp_info *seen)
 {
@@ -56,7 +126,7 @@ static void traffic_on_conn(struct conn *conn, void *context)
 
     if (ring_socket_info(conn->stream->core->ring, conn->stream->fd, &info)) return;
     sum->delivered_bytes += traffic_arrived(&info, seen);
-    sum->delivered_bytes += info.bytes_received - seen->bytes_received;
+    traffic_add_arrivals(sum, conn, &info);
     sum->sent_bytes += info.bytes_sent - seen->bytes_sent;
     sum->resent_bytes += info.bytes_retransmitted - seen->bytes_retransmitted;
     sum->rtt_ns = least_of(sum->rtt_ns, info.rtt_min_ns);
@@ -97,6 +167,8 @@ void traffic_look(struct traffic *traffic, struct client *client)
     meter_add(&traffic->delivered_bytes, sum.delivered_bytes);
     meter_add(&traffic->sent_bytes, sum.sent_bytes);
     meter_add(&traffic->resent_bytes, sum.resent_bytes);
+    meter_add(&traffic->lost_bytes, sum.lost_bytes);
+    meter_add(&traffic->behind_hole_bytes, sum.behind_hole_bytes);
     meter_set(&traffic->rtt_ns, sum.rtt_ns);
     meter_set(&traffic->rtt_now_ns, sum.rtt_now_ns);
     meter_set(&traffic->flows, sum.flows);
@@ -158,6 +230,8 @@ void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals,
     totals->delivered_bytes += meter_read(&traffic->delivered_bytes);
     totals->sent_bytes += meter_read(&traffic->sent_bytes);
     totals->resent_bytes += meter_read(&traffic->resent_bytes);
+    totals->lost_bytes += meter_read(&traffic->lost_bytes);
+    totals->behind_hole_bytes += meter_read(&traffic->behind_hole_bytes);
     totals->busy_ns += meter_read(&traffic->busy_ns);
     totals->requests += meter_read(&traffic->requests);
     totals->answer_ns += meter_read(&traffic->answer_ns);

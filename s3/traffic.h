@@ -3,9 +3,20 @@
  *
  * Bytes are TCP's own (TCP_INFO): a send is whole or not at all in our world, a part of many MiB,
  * so only the kernel knows what has come through meanwhile. Acknowledged and sacked bytes count for
- * uploads and received ones for downloads; whatever the direction, the other is heads only, so both
- * are added. A connection's last bytes are missed when it closes between two looks: less than a
- * tick's worth. */
+ * uploads, and for downloads received ones with those that wait behind a hole; whatever the
+ * direction, the other is heads only, so both are added. A connection's last bytes are missed when
+ * it closes between two looks: less than a tick's worth.
+ *
+ * What is lost of an upload the kernel has sent again, and counted. Of a download the server does
+ * that, and we see the holes: of the segments that arrive a share h comes behind one. A hole stays
+ * open for a round trip, until what was lost comes again, so that over a time T there were
+ *
+ *     losses ≥ h T / round trip
+ *
+ * What is lost while a hole is open counts as one with it: loss events (RFC 5348, 5.2), as what TCP
+ * answers to, and the least that was lost. A segment that was overtaken makes a hole as well, but
+ * one that is shorter than a round trip by as much as it came sooner than if it had been lost.
+ * Before Linux 5.4 holes are not known. */
 #ifndef S3_TRAFFIC_H
 #define S3_TRAFFIC_H
 
@@ -22,6 +33,8 @@ struct conn;
 
 struct traffic {
     struct meter delivered_bytes, sent_bytes, resent_bytes;
+    /* Of what was received: a segment for each loss, the least; and what arrived behind a hole. */
+    struct meter lost_bytes, behind_hole_bytes;
     struct meter busy_ns; /* by the mover: request-ns in flight, sched/flow.h says how they count */
     struct meter requests, answer_ns; /* done; from the last byte sent to the reply's first */
     struct meter refusals, timeouts;

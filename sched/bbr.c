@@ -173,7 +173,7 @@ static enum bbr_state bbr_startup(struct bbr *bbr, const struct sample *sample)
         bbr->full_rounds++;
     }
     bool full = bbr->full_rounds >= BBR_FULL_ROUNDS || bbr->cpu_limited ||
-                (bbr->full_rounds > 0 && sample->resent_share > BBR_RESENT_SHARE);
+                (bbr->full_rounds > 0 && sample_loss(sample) > BBR_RESENT_SHARE);
     if (!full && (bbr->full_rounds == 0 || bbr->cc.window < bbr->cc.limits.max)) return BBR_STARTUP;
     bbr->drain_load = sample->load;
     return BBR_DRAIN;
@@ -195,6 +195,10 @@ static bool bbr_is_drained_early(const struct bbr *bbr, const struct sample *sam
 
 static enum bbr_state bbr_drain(struct bbr *bbr, const struct sample *sample)
 {
+    if (bbr_has_aged(bbr, sample)) {
+        bbr_measure_anew(bbr, sample);
+        return BBR_STARTUP;
+    }
     if (bbr_is_drained_early(bbr, sample)) {
         bbr_relearn_slowness(bbr, sample);
         return BBR_CRUISE;

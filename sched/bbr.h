@@ -33,9 +33,9 @@
  *
  * Requests may become slower while all that is known of them is older: connections begin fast and
  * have their losses later. So DRAIN ends where it costs rate, and what is in flight then is what
- * the path needs. And where in STARTUP as much in flight brings less than before, packets get lost
- * and nothing queues, the path is not full: what was measured is void, and STARTUP goes on from
- * there (parts may take half a minute: that fewer are enough would not show for as long).
+ * the path needs. And where in STARTUP or DRAIN as much in flight brings less than before, packets
+ * get lost and nothing queues, the path is not full: what was measured is void, and STARTUP goes on
+ * from there (parts may take half a minute: that fewer are enough would not show for as long).
  *
  * STARTUP at most doubles what is in flight: the first rate may be that of buffers which fill.
  *

@@ -17,7 +17,8 @@ static bool cubic_overflows(struct cubic *cubic, const struct sample *sample)
     double brought = cubic->rate > 0 ? sample->rate_bytes_per_s / cubic->rate : 0;
     cubic->load = sample->load;
     cubic->rate = sample->rate_bytes_per_s;
-    return more > 1 && 2 * (brought - 1) < more - 1 && sample->resent_share > CUBIC_RESENT;
+    bool loses = sample->resent_share > CUBIC_RESENT || sample->hole_share > CUBIC_HOLES;
+    return loses && more > 1 && 2 * (brought - 1) < more - 1;
 }
 
 static void cubic_on_loss(struct cubic *cubic, const struct sample *sample, const char *why)

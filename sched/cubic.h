@@ -6,10 +6,12 @@
  *     loss         W_max = W, or W (1 + β) / 2 when W had not come back to the last W_max (fast
  *                  convergence); W = β W; at most once a round
  *
- * A loss is a refusal of the server, a request that was lost, or a path that overflows: of the
- * bytes sent more than CUBIC_RESENT were sent again (BBRv3's bound), and CUBIC_MORE in flight
- * brought less than half of that. Single lost packets are the kernel's affair (sched/cc.h). Rounds
- * that were app-limited grow nothing. Where there is no loss it grows up to its greatest window:
+ * A loss is a refusal of the server, a request that was lost, or a path that overflows: CUBIC_MORE
+ * in flight brought less than half of that, and of the bytes sent more than CUBIC_RESENT were sent
+ * again (BBRv3's bound). Of what is received that is not known: each connection tells one loss a
+ * round trip, however many there were, so there it is a hole for most of the time (CUBIC_HOLES).
+ * Single lost packets are the kernel's affair (sched/cc.h). Rounds that were app-limited grow
+ * nothing. Where there is no loss it grows up to its greatest window:
  * that is its nature, and why it is not the default.
  * Reference: https://www.rfc-editor.org/rfc/rfc9438 */
 #ifndef SCHED_CUBIC_H
@@ -21,7 +23,8 @@
 #define CUBIC_BETA 0.7 /* RFC 9438 4.6 */
 
 #define CUBIC_RESENT 0.02 /* BBRLossThresh */
-#define CUBIC_MORE   1.1  /* less in flight shows in no rate */
+#define CUBIC_HOLES  0.5
+#define CUBIC_MORE   1.1 /* less in flight shows in no rate */
 
 struct cubic {
     struct cc cc;

@@ -1,5 +1,7 @@
 #include "sched/sample.h"
 
+#include <math.h>
+
 void sampler_init(struct sampler *sampler)
 {
     *sampler = (struct sampler){.running = false};
@@ -33,13 +35,36 @@ bool sample_is_cpu_limited(const struct sample *sample)
     return sample->cpu_share >= SAMPLE_CPU_FULL;
 }
 
+double sample_loss(const struct sample *sample)
+{
+    return fmax(sample->resent_share, sample->lost_share);
+}
+
 bool sample_is_loss_limited(const struct sample *sample)
 {
     double least_ns = (double)sample->rtt_ns;
     double empty_ns = SAMPLE_NO_QUEUE * least_ns + (double)SAMPLE_NO_QUEUE_NS;
 
-    return sample->resent_share > SAMPLE_LOSS && sample->rtt_now_ns > 0 && sample->rtt_ns > 0 &&
+    return sample_loss(sample) > SAMPLE_LOSS && sample->rtt_now_ns > 0 && sample->rtt_ns > 0 &&
            (double)sample->rtt_now_ns <= empty_ns;
+}
+
+/* Of the direction in which the bytes went. */
+static void sampler_fill_losses(const struct sampler *sampler, const struct sample_totals *to,
+                                struct sample *sample)
+{
+    const struct sample_totals *from = &sampler->at;
+    uint64_t sent_bytes = to->sent_bytes - from->sent_bytes;
+    uint64_t delivered_bytes = to->delivered_bytes - from->delivered_bytes;
+
+    sample->resent_share = sample->lost_share = sample->hole_share = 0;
+    if (sent_bytes > 0 && 2 * sent_bytes >= delivered_bytes) {
+        sample->resent_share = (double)(to->resent_bytes - from->resent_bytes) / (double)sent_bytes;
+    } else if (delivered_bytes > 0) {
+        sample->lost_share = (double)(to->lost_bytes - from->lost_bytes) / (double)delivered_bytes;
+        sample->hole_share =
+            (double)(to->behind_hole_bytes - from->behind_hole_bytes) / (double)delivered_bytes;
+    }
 }
 
 static void sampler_fill(const struct sampler *sampler, const struct sample_totals *to,
@@ -47,9 +72,9 @@ static void sampler_fill(const struct sampler *sampler, const struct sample_tota
 {
     const struct sample_totals *from = &sampler->at;
     double interval_s = (double)sample->interval_ns / (double)NS_PER_S;
-    uint64_t sent_bytes = to->sent_bytes - from->sent_bytes;
+    uint64_t delivered_bytes = to->delivered_bytes - from->delivered_bytes;
 
-    sample->rate_bytes_per_s = (double)(to->delivered_bytes - from->delivered_bytes) / interval_s;
+    sample->rate_bytes_per_s = (double)delivered_bytes / interval_s;
     sample->load = (double)(to->busy_ns - from->busy_ns) / (double)sample->interval_ns;
     sample->allowed = sampler->allowed_ns / (double)sample->interval_ns;
     sample->requests_per_s = (double)(to->requests - from->requests) / interval_s;
@@ -58,9 +83,7 @@ static void sampler_fill(const struct sampler *sampler, const struct sample_tota
     if (to->cores > 0)
         sample->cpu_share =
             (double)(to->cpu_ns - from->cpu_ns) / (double)sample->interval_ns / to->cores;
-    sample->resent_share = 0;
-    if (sent_bytes > 0 && 2 * sent_bytes >= to->delivered_bytes - from->delivered_bytes)
-        sample->resent_share = (double)(to->resent_bytes - from->resent_bytes) / (double)sent_bytes;
+    sampler_fill_losses(sampler, to, sample);
     if (sampler->rtt_moved_ns > 0)
         sample->rtt_now_ns = (uint64_t)(sampler->rtt_ns_sum / sampler->rtt_moved_ns);
     sample->app_limited = sample->load < SAMPLE_LOAD_MIN * sample->allowed;

@@ -29,7 +29,7 @@
 #define SAMPLE_NS_MAX      (2 * NS_PER_S)
 #define SAMPLE_LOAD_MIN    0.9    /* of the window: less is app-limited */
 #define SAMPLE_CPU_FULL    0.9    /* the rest is what a tick and a wake leave */
-#define SAMPLE_LOSS        0.0005 /* resent: below, losses are rare in what a connection moves */
+#define SAMPLE_LOSS        0.0005 /* below, losses are rare in what a connection moves */
 #define SAMPLE_NO_QUEUE    1.1    /* of the least round trip, beside SAMPLE_NO_QUEUE_NS */
 #define SAMPLE_NO_QUEUE_NS NS_PER_MS
 
@@ -37,6 +37,8 @@ struct sample_totals {
     uint64_t delivered_bytes; /* acknowledged by the peer (uploads), or received (downloads) */
     uint64_t busy_ns;         /* grows by one second a second for each request in flight */
     uint64_t sent_bytes, resent_bytes;
+    /* Of what is received (s3/traffic): a segment for each loss, at least; behind a hole. */
+    uint64_t lost_bytes, behind_hole_bytes;
     uint64_t requests; /* answered */
     uint64_t refusals; /* SlowDown: the server's loss signal */
     uint64_t timeouts; /* requests that were lost */
@@ -55,7 +57,9 @@ struct sample { /* of one round */
     double rate_bytes_per_s;
     double load;         /* requests in flight, the mean */
     double allowed;      /* the window during the round, the mean */
-    double resent_share; /* of the bytes sent; 0 where it is heads that are sent */
+    double resent_share; /* of the bytes sent (uploads); 0 where it is heads that are sent */
+    /* Of the bytes received (downloads): lost, at least; behind a hole. 0 where those are heads. */
+    double lost_share, hole_share;
     double requests_per_s;
     uint32_t refusals, timeouts;
     uint64_t rtt_ns;     /* the least packet round trip that is known; 0: none */
@@ -86,9 +90,11 @@ MUST_USE bool sampler_tick(struct sampler *sampler, uint64_t now_ns,
                            const struct sample_totals *totals, double window, uint64_t round_ns,
                            struct sample *sample);
 bool sample_is_cpu_limited(const struct sample *sample);
+/* Of the packets that carry the bytes, whichever way they go. */
+double sample_loss(const struct sample *sample);
 /* Packets get lost, and nothing queues: what is slow then is each connection by itself, unless
  * something drops what is too much at once (a policer, a short buffer). False where round trips
- * are not known, and for downloads: their losses are the server's to see. */
+ * are not known. */
 bool sample_is_loss_limited(const struct sample *sample);
 /* Request-ns a byte; 0 when nothing was delivered. */
 double sample_slowness(const struct sample *sample);

@@ -121,6 +121,33 @@ def background_gives_way(t):
             f"the other flow had {flow['bytes']} of {carried:.0f} bytes\n{run}\n{told}")
 
 
+def told_of_a_download(t, name, *path):
+    """The rounds that decisions of flow control were made by, of 48 MiB that come down the path."""
+    log, back = t.path(f"log-{name}"), t.path(f"out-{name}")
+    keys = "AWS_ACCESS_KEY_ID=k AWS_SECRET_ACCESS_KEY=s"
+    server = f"{keys} exec {harness.STOWAGE} --null --listen 10.77.0.2:9000 --tcp-cc cubic"
+    client = (f"export {keys} AWS_ENDPOINT_URL=http://$WANLAB_SERVER:9000; "
+              f"{harness.ARGOSY} mb s3://lab && {harness.ARGOSY} cp --journal none --cc bbr "
+              f"--part-size 5M --log-decisions {log} s3://lab/size-48MiB {back}")
+    lab(t, "--rate", "100M", "--rtt", "20ms", *path, "--server", server, "--server-port", "9000",
+        "--", "sh", "-c", client)
+    with open(log, encoding="utf-8") as file:
+        told = [json.loads(line) for line in file]
+    return [d for d in told if d["knob"] == "parts in flight" and d["bytes_per_s"] > 0]
+
+
+@case()
+def losses_of_a_download_are_told(t):
+    """The server alone knows what it sends again; the receiver sees holes. Where the path loses
+    nothing and its queue overflows never, there is none."""
+    lossy = told_of_a_download(t, "lossy", "--loss", "1%", "--queue", "64M")
+    clean = told_of_a_download(t, "clean", "--queue", "64M")
+    require(lossy and clean, f"{lossy}\n{clean}")
+    require(any(0.002 < d["lost_share"] < 0.1 < d["hole_share"] <= 1 for d in lossy), f"{lossy}")
+    require(all(d["resent_share"] == 0 for d in lossy + clean), f"{lossy}\n{clean}")
+    require(all(d["lost_share"] == d["hole_share"] == 0 for d in clean), f"{clean}")
+
+
 @case()
 def schedule_changes_the_path(t):
     """The second step, three seconds behind the first, loses all that comes: what passed before it,

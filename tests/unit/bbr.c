@@ -236,6 +236,24 @@ static void test_connections_age(void **state)
     }
 }
 
+/* The same after Startup found the path full, while what is in flight has not come down yet. */
+static void test_connections_age_in_drain(void **state)
+{
+    struct bbr bbr;
+    (void)state;
+    for (int queues = 0; queues < 2; queues++) {
+        open_bbr(&bbr);
+        for (int i = 0; i < 3; i++)
+            meet(&bbr, 16, 44);
+        assert_int_equal(bbr.state, BBR_DRAIN);
+        struct sample sample = sample_of(&bbr, 16, 30);
+        if (queues) queue(&sample);
+        cc_on_sample(&bbr.cc, &sample);
+        assert_int_equal(bbr.state, queues ? BBR_DRAIN : BBR_STARTUP);
+        assert_int_equal(bbr.cc.window > 16, !queues);
+    }
+}
+
 /* A change whose connections have aged meanwhile is judged by what they do since. */
 static void test_aged_behind_a_change(void **state)
 {
@@ -277,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_short_path_starts_gently),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_connections_age),
+        cmocka_unit_test(test_connections_age_in_drain),
         cmocka_unit_test(test_aged_behind_a_change),
         cmocka_unit_test(test_startup_doubles_at_most),
     };

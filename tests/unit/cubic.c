@@ -72,14 +72,18 @@ static void test_once_a_round(void **state)
     assert_true(cubic.cc.window < 70);
 }
 
-/* A round with so many in flight, which brings so much, of which so much was sent again. */
-static double after(struct cubic *cubic, double load, double rate, double resent_share)
+/* A round with so many in flight, which brings so much, of which so much was sent again (up), or
+ * came behind a hole (down). */
+static double after(struct cubic *cubic, double load, double rate, double resent_share,
+                    double hole_share)
 {
     static double now_s;
     struct sample sample = round_at(now_s += 1, cubic, 0);
     sample.load = load;
     sample.rate_bytes_per_s = rate;
     sample.resent_share = resent_share;
+    sample.hole_share = hole_share;
+    sample.lost_share = hole_share / 100; /* of 100 segments a round trip */
     cc_on_sample(&cubic->cc, &sample);
     return cubic->cc.window;
 }
@@ -89,21 +93,26 @@ static double after(struct cubic *cubic, double load, double rate, double resent
 static void test_overflow(void **state)
 {
     static const struct {
-        double load, rate, resent_share;
+        double load, rate, resent_share, hole_share;
         bool cuts;
-    } rows[] = {{20, 1.1e8, 0.09, true},  {20, 1.6e8, 0.09, false}, {20, 1.1e8, 0.019, false},
-                {10.5, 1e8, 0.09, false}, {8, 0.7e8, 0.09, false},  {11.5, 1e8, 0.03, true}};
+    } rows[] = {
+        {20, 1.1e8, 0.09, 0, true},  {20, 1.6e8, 0.09, 0, false}, {20, 1.1e8, 0.019, 0, false},
+        {10.5, 1e8, 0.09, 0, false}, {8, 0.7e8, 0.09, 0, false},  {11.5, 1e8, 0.03, 0, true},
+        {20, 1.1e8, 0, 0.9, true},   {20, 1.6e8, 0, 0.9, false},  {20, 1.1e8, 0, 0.4, false},
+        {10.5, 1e8, 0, 0.9, false},  {8, 0.7e8, 0, 0.9, false},   {11.5, 1e8, 0, 0.6, true},
+    };
     struct cubic cubic;
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         cubic_init(&cubic, &(struct cc_limits){1, 100, 1000});
-        double before = after(&cubic, 10, 1e8, 0.09);
-        double window = after(&cubic, rows[i].load, rows[i].rate, rows[i].resent_share);
+        double before = after(&cubic, 10, 1e8, rows[i].resent_share, rows[i].hole_share);
+        double window =
+            after(&cubic, rows[i].load, rows[i].rate, rows[i].resent_share, rows[i].hole_share);
         if (rows[i].cuts != (window < before)) fail_msg("row %zu: %g, then %g", i, before, window);
         if (!rows[i].cuts) continue;
         assert_true(fabs(window - CUBIC_BETA * before) < 1e-9);
         assert_non_null(strstr(cubic.cc.why, "packets were lost"));
-        assert_true(after(&cubic, rows[i].load, rows[i].rate, 0.09) >= window);
+        assert_true(after(&cubic, rows[i].load, rows[i].rate, 0.09, 0.9) >= window);
     }
 }
 

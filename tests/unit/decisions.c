@@ -39,6 +39,8 @@ static void test_line(void **state)
                                                  .rtt_ns = 50 * NS_PER_MS,
                                                  .answer_ns = 62500 * NS_PER_US,
                                                  .resent_share = 0.0125,
+                                                 .lost_share = 0.0025,
+                                                 .hole_share = 0.375,
                                                  .refusals = 2,
                                                  .timeouts = 1}};
     (void)state;
@@ -56,6 +58,7 @@ static void test_line(void **state)
     assert_true(number(json, "rtt_ms") == 50 && number(json, "answer_ms") == 62.5);
     assert_true(number(json, "refusals") == 2 && number(json, "timeouts") == 1);
     assert_true(number(json, "resent_share") == 0.0125);
+    assert_true(number(json, "lost_share") == 0.0025 && number(json, "hole_share") == 0.375);
     assert_true(number(json, "knee") == 12.5 && number(json, "knee_waiting") == 4.25);
     cJSON_Delete(json);
     decision.sample.knee = decision.sample.knee_waiting = 0; /* no model, or none yet */

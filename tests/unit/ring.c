@@ -216,6 +216,10 @@ static void test_socket(void **state)
     assert_string_equal(got, "head body");
     assert_int_equal(ring_socket_info(bench->ring, pair[0], &info), ERR_NONE);
     assert_int_equal(info.bytes_sent, 9);
+    assert_int_equal(ring_socket_info(bench->ring, pair[1], &info), ERR_NONE);
+    assert_int_equal(info.segments_received, 1);
+    assert_int_equal(info.segments_behind_hole, 0); /* loopback keeps the order */
+    assert_true(info.receive_segment_bytes > 0);
     close(pair[0]);
     ring_receive(bench->ring, pair[1], got, sizeof(got), &op);
     assert_int_equal(await(bench, &op), ERR_NONE);

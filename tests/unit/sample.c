@@ -54,11 +54,42 @@ static void test_round(void **state)
     assert_true(sample.rate_bytes_per_s == 5e5);
 }
 
+/* The direction in which the bytes go tells: the other one has heads only. */
+static void test_losses(void **state)
+{
+    static const struct {
+        uint64_t delivered, sent;
+        double resent_share, lost_share, hole_share, loss;
+    } rows[] = {
+        {1000000, 1200000, 0.01, 0, 0, 0.01},   /* up */
+        {1000000, 10000, 0, 0.004, 0.3, 0.004}, /* down */
+        {0, 0, 0, 0, 0, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct sampler sampler;
+        struct sample sample;
+        struct sample_totals totals = {.lost_bytes = 77, .behind_hole_bytes = 88};
+        sampler_init(&sampler);
+        assert_false(sampler_tick(&sampler, NS_PER_S, &totals, 4, NS_PER_S, &sample));
+        totals.delivered_bytes += rows[i].delivered;
+        totals.sent_bytes += rows[i].sent;
+        totals.resent_bytes += 12000;
+        totals.lost_bytes += 4000;
+        totals.behind_hole_bytes += 300000;
+        assert_true(sampler_tick(&sampler, 2 * NS_PER_S, &totals, 4, NS_PER_S, &sample));
+        assert_true(sample.resent_share == rows[i].resent_share);
+        assert_true(sample.lost_share == rows[i].lost_share);
+        assert_true(sample.hole_share == rows[i].hole_share);
+        assert_true(sample_loss(&sample) == rows[i].loss);
+    }
+}
+
 /* Slow by losses: some are lost, and nothing queues. */
 static void test_loss_limited(void **state)
 {
     static const struct {
-        double resent_share;
+        double share;
         uint64_t rtt_ms, rtt_now_ms;
         bool limited;
     } rows[] = {
@@ -67,9 +98,12 @@ static void test_loss_limited(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-        struct sample sample = {.resent_share = rows[i].resent_share};
+        struct sample sample = {.resent_share = rows[i].share};
         sample.rtt_ns = rows[i].rtt_ms * NS_PER_MS;
         sample.rtt_now_ns = rows[i].rtt_now_ms * NS_PER_MS;
+        assert_int_equal(sample_is_loss_limited(&sample), rows[i].limited);
+        sample.lost_share = sample.resent_share;
+        sample.resent_share = 0;
         assert_int_equal(sample_is_loss_limited(&sample), rows[i].limited);
     }
 }
@@ -125,9 +159,9 @@ static void test_app_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_times),  cmocka_unit_test(test_round),
-        cmocka_unit_test(test_loss_limited), cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_app_limited),
+        cmocka_unit_test(test_round_times), cmocka_unit_test(test_round),
+        cmocka_unit_test(test_losses),      cmocka_unit_test(test_loss_limited),
+        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_app_limited),
     };
     return cmocka_run_group_tests_name("sample", tests, NULL, NULL);
 }

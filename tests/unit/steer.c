@@ -145,18 +145,19 @@ static void test_what_counts_as_a_loss(void **state)
 struct signal {
     const char *name;
     enum err err;
-    uint64_t resent_bytes; /* instead */
+    uint64_t resent_bytes, lost_bytes; /* instead, going up and coming down */
     bool is_loss;
 };
 
 static const struct signal signals[] = {
-    {"SlowDown", ERR_SLOW_DOWN, 0, true},
-    {"no answer in time", ERR_TIMEOUT, 0, true},
-    {"stalled, cut by the lookout", ERR_STALLED, 0, true},
-    {"behind the others, cut by the lookout", ERR_STRAGGLER, 0, false},
-    {"a connection that was reset", ERR_RESET, 0, false},
-    {"503 without a code", ERR_SERVER, 0, false},
-    {"packets sent again", ERR_NONE, 1000000, false},
+    {"SlowDown", ERR_SLOW_DOWN, 0, 0, true},
+    {"no answer in time", ERR_TIMEOUT, 0, 0, true},
+    {"stalled, cut by the lookout", ERR_STALLED, 0, 0, true},
+    {"behind the others, cut by the lookout", ERR_STRAGGLER, 0, 0, false},
+    {"a connection that was reset", ERR_RESET, 0, 0, false},
+    {"503 without a code", ERR_SERVER, 0, 0, false},
+    {"packets sent again", ERR_NONE, 1000000, 0, false},
+    {"packets lost on their way down", ERR_NONE, 0, 1000000, false},
 };
 
 /* The newest decision that was a loss's, of some ticks; or NULL. */
@@ -170,6 +171,9 @@ static const char *signal_and_look(struct world *w, const struct signal *signal,
     for (int i = 0; i < 6; i++) {
         meter_add(&w->traffics[0].sent_bytes, 10 * signal->resent_bytes);
         meter_add(&w->traffics[0].resent_bytes, signal->resent_bytes);
+        meter_add(&w->traffics[0].delivered_bytes, 10 * signal->lost_bytes);
+        meter_add(&w->traffics[0].lost_bytes, signal->lost_bytes);
+        meter_add(&w->traffics[0].behind_hole_bytes, 9 * signal->lost_bytes);
         if (i == 0 && signal->err) traffic_on_failure(&w->traffics[0], 0, signal->err);
         tick(w);
         while (steer_take(&w->steer, &decision)) {
@@ -198,6 +202,8 @@ static void test_signals(void **state)
         if (told != (signal->is_loss && kind != FLOW_FIXED))
             fail_msg("%s, %s: %s", signal->name, steer_name(&w->steer), told ? "told" : "not told");
         if (signal->resent_bytes) assert_true(w->steer.flow.sample.resent_share > 0.09);
+        assert_int_equal(w->steer.flow.sample.lost_share > 0.05, signal->lost_bytes > 0);
+        assert_int_equal(w->steer.flow.sample.hole_share > 0.4, signal->lost_bytes > 0);
         if (!told) continue;
         assert_string_equal(loss.knob, "parts in flight");
         assert_true(loss.after < loss.before && meter_read(&w->steer.window) < before);

@@ -2,6 +2,7 @@
  * own. */
 #include "s3/traffic.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -100,6 +101,88 @@ static void test_behind_a_hole(void **state)
         infos[0].bytes_sacked = steps[i].sacked;
         traffic_look(&traffic, &client);
         assert_int_equal(meter_read(&traffic.delivered_bytes), steps[i].delivered);
+    }
+}
+
+/* The same of what is received: in the kernel it waits for the hole to be filled, and then all of
+ * it counts at once. A thousand bytes a segment, but for the last ones. */
+static void test_received_behind_a_hole(void **state)
+{
+    static const struct step {
+        uint64_t received;
+        uint32_t segments, behind;
+        uint64_t delivered;
+    } steps[] = {
+        {100000, 100, 0, 100000},   {100000, 150, 50, 150000},
+        {100000, 180, 80, 180000},  {190000, 190, 80, 190000},  /* the hole is filled */
+        {200000, 230, 110, 230000},                             /* another, after some in order */
+        {225000, 250, 125, 250000},                             /* one of several is filled */
+        {260000, 260, 125, 260000}, {260500, 265, 125, 260500}, /* small ones: no hole */
+        {260500, 275, 135, 270330}, {260500, 275, 135, 270330}, /* none came: it waits */
+        {265000, 276, 135, 270330},                             /* it was less, and never shrinks */
+        {300000, 300, 135, 300000},
+    };
+    (void)state;
+    used = 1;
+    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
+        infos[0].bytes_received = steps[i].received;
+        infos[0].segments_received = steps[i].segments;
+        infos[0].segments_behind_hole = steps[i].behind;
+        traffic_look(&traffic, &client);
+        uint64_t delivered = meter_read(&traffic.delivered_bytes);
+        if (delivered != steps[i].delivered)
+            fail_msg("step %zu: %llu", i, (unsigned long long)delivered);
+    }
+}
+
+struct holes { /* between two looks */
+    const char *name;
+    uint32_t segments, behind;
+    uint64_t span_ms, receive_ms, min_ms, rtt_ms;
+    double losses;
+};
+
+static const struct holes holes[] = {
+    {"no hole", 1000, 0, 50, 50, 50, 50, 0},
+    {"for half of a round trip", 1000, 500, 50, 50, 50, 50, 0.5},
+    {"for all of it", 1000, 1000, 50, 50, 50, 50, 1},
+    {"half of a long one", 1000, 1000, 50, 100, 50, 50, 0.5},
+    {"many short ones", 1000, 100, 50, 2, 1, 50, 2.5},
+    {"a queue shows", 1000, 500, 50, 100, 50, 50, 0.25},
+    {"no echo yet", 1000, 500, 50, 0, 25, 50, 1},
+    {"only a smoothed one", 1000, 500, 50, 0, 0, 25, 1},
+    {"no round trip is known", 1000, 500, 50, 0, 0, 0, 0},
+    {"it was idle for long", 1000, 500, 60000, 50, 50, 50, 1},
+    {"no more than segments that tell", 4, 2, 50, 1, 1, 1, 2},
+    {"nothing came", 0, 0, 50, 50, 50, 50, 0},
+};
+
+/* Their counters wrap; the first look knows no span, and says nothing. */
+static void test_losses(void **state)
+{
+    (void)state;
+    used = 1;
+    for (size_t i = 0; i < ARRAY_COUNT(holes); i++) {
+        const struct holes *row = &holes[i];
+        set_up(NULL);
+        used = 1;
+        core.now_ns = NS_PER_S;
+        infos[0] = (struct ring_tcp_info){.segments_received = UINT32_MAX - 5,
+                                          .segments_behind_hole = UINT32_MAX - 1,
+                                          .bytes_received = 1000ull * UINT32_MAX,
+                                          .receive_rtt_ns = row->receive_ms * MS,
+                                          .rtt_min_ns = row->min_ms * MS,
+                                          .rtt_ns = row->rtt_ms * MS,
+                                          .receive_segment_bytes = 1000};
+        traffic_look(&traffic, &client);
+        assert_int_equal(meter_read(&traffic.lost_bytes), 0);
+        core.now_ns += row->span_ms * MS;
+        infos[0].segments_received += row->segments;
+        infos[0].segments_behind_hole += row->behind;
+        traffic_look(&traffic, &client);
+        uint64_t lost_bytes = meter_read(&traffic.lost_bytes);
+        if (fabs((double)lost_bytes - 1000 * row->losses) > 1)
+            fail_msg("%s: %llu", row->name, (unsigned long long)lost_bytes);
     }
 }
 
@@ -323,6 +406,8 @@ static void test_add_up(void **state)
     infos[0] = (struct ring_tcp_info){.bytes_acked = 10, .bytes_sent = 20, .rtt_min_ns = 30};
     infos[0].bytes_retransmitted = 5;
     traffic_look(&traffic, &client);
+    meter_add(&traffic.lost_bytes, 6);
+    meter_add(&traffic.behind_hole_bytes, 7);
     traffic_on_answer(&traffic, 0, 11);
     traffic_on_failure(&traffic, 0, ERR_SLOW_DOWN);
     traffic_on_failure(&traffic, 0, ERR_TIMEOUT);
@@ -336,6 +421,8 @@ static void test_add_up(void **state)
     assert_int_equal(totals.delivered_bytes, 2 * 10);
     assert_int_equal(totals.sent_bytes, 2 * 20);
     assert_int_equal(totals.resent_bytes, 2 * 5);
+    assert_int_equal(totals.lost_bytes, 2 * 6);
+    assert_int_equal(totals.behind_hole_bytes, 2 * 7);
     assert_int_equal(totals.requests, 2);
     assert_int_equal(totals.answer_ns, 2 * 11);
     assert_int_equal(totals.refusals, 2);
@@ -348,10 +435,13 @@ static void test_add_up(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(test_sums),   TEST(test_behind_a_hole), TEST(test_rtt_now), TEST(test_describe),
-        TEST(test_shut),   TEST(test_busy),          TEST(test_answers), TEST(test_failures),
-        TEST(test_waits),  TEST(test_add_parts),     TEST(test_add_up),  TEST(test_add_up_times),
-        TEST(test_waiting)};
+    const struct CMUnitTest tests[] = {TEST(test_sums),    TEST(test_behind_a_hole),
+                                       TEST(test_rtt_now), TEST(test_describe),
+                                       TEST(test_shut),    TEST(test_busy),
+                                       TEST(test_answers), TEST(test_failures),
+                                       TEST(test_waits),   TEST(test_add_parts),
+                                       TEST(test_add_up),  TEST(test_add_up_times),
+                                       TEST(test_waiting), TEST(test_received_behind_a_hole),
+                                       TEST(test_losses)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
