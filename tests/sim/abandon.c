@@ -9,7 +9,9 @@
 #include "s3/journal_db.h"
 #include "s3/sweep.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/elsewhere.h"
 #include "tests/sim/fakes.h"
+#include "tests/sim/forest.h"
 #include "tests/sim/items.h"
 #include "tests/sim/rules.h"
 #include "tests/sim/scenario.h"
@@ -198,6 +200,7 @@ static enum status clean(bool faulty)
     settings.older_than_ns = 0;
     settings.verbose = 2;
     owner_start_anew(false);
+    elsewhere_on_process();
     world->faulty = faulty;
     enum status status = cmd_jobs.run(&settings, words, 1);
     world->faulty = false;
@@ -211,7 +214,9 @@ bool abandon_run(bool with_faults)
     bool later = world_chance(0.6);
     owner_start_anew(false);
     world->faulty = false;
-    if (later) world_advance(world->now_ns + LEASE_NS);
+    uint64_t later_ns = world->now_ns + LEASE_NS;
+    if (later && forest_is_one()) world_pass(later_ns);
+    if (later) world_advance(later_ns);
     put_others(later);
     owner_stay(true);
     if (with_faults) (void)clean(true);

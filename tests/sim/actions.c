@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "s3/stamp.h"
+#include "tests/sim/catalog.h"
 #include "tests/sim/elsewhere.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/server.h"
@@ -491,23 +492,16 @@ static void list_parts(struct server_request *request, struct server_reply *repl
                     "<LastModified>%s</LastModified><Size>%llu</Size>",
                     i, (int)strlen(part->etag) - 2, part->etag + 1, stamp,
                     (unsigned long long)part->blob->bytes);
-        part->doubtful = false;
-        part->listed_ns = world->now_ns;
         if (part->sum[0]) server_text(reply, "<%s>%s</%s>", name, part->sum, name);
         server_text(reply, "</Part>");
+    }
+    for (uint32_t i = last + 1; i <= (more ? next : STORE_PARTS_MAX); i++) {
+        upload->parts[i].doubtful = false; /* also of one that is not there */
+        upload->parts[i].listed_ns = world->now_ns;
     }
     server_text(reply, "<IsTruncated>%s</IsTruncated>", more ? "true" : "false");
     if (more) server_text(reply, "<NextPartNumberMarker>%u</NextPartNumberMarker>", next);
     server_text(reply, "</ListPartsResult>");
-}
-
-static void escape_key(const char *key, char *text)
-{
-    for (; *key; key++) {
-        bool plain = isalnum((unsigned char)*key) || strchr("-._~/", *key);
-        text += sprintf(text, plain ? "%c" : "%%%02X", (unsigned char)*key);
-    }
-    *text = '\0';
 }
 
 static void say_escaped(struct server_reply *reply, const char *text)
@@ -537,47 +531,6 @@ static void list_uploads(struct server_request *request, struct server_reply *re
     server_text(reply, "<IsTruncated>false</IsTruncated></ListMultipartUploadsResult>");
 }
 
-static void list_object(const struct store_object *object, struct server_reply *reply)
-{
-    char key[3 * 1100];
-    escape_key(object->key, key);
-    server_text(reply,
-                "<Contents><Key>%s</Key><Size>%llu</Size><ETag>&quot;%.*s&quot;</ETag>"
-                "<LastModified>2026-01-01T00:00:00.000Z</LastModified>"
-                "<StorageClass>STANDARD</StorageClass></Contents>",
-                key, (unsigned long long)object->blob->bytes, (int)strlen(object->etag) - 2,
-                object->etag + 1);
-}
-
-static void list_objects(struct server_request *request, struct server_reply *reply)
-{
-    const struct store *store = store_world();
-    const char *prefix = server_query(request, "prefix");
-    const char *token = server_query(request, "continuation-token");
-    uint32_t count = 0, i;
-    char last[1100] = "", after[3 * 1100] = "";
-    if (token) server_decode(strcpy(after, token));
-    server_text(reply, "<ListBucketResult><EncodingType>url</EncodingType>");
-    for (i = 0; i < store->count && count < server_world()->page_max; i++) {
-        const struct store_object *object = &store->objects[i];
-        if (!object->blob) continue;
-        if (prefix && strncmp(object->key, prefix, strlen(prefix)) != 0) continue;
-        if (token && strcmp(object->key, after) <= 0) continue;
-        list_object(object, reply);
-        scenario_on_listed(object->key);
-        snprintf(last, sizeof last, "%s", object->key);
-        count++;
-    }
-    bool more = i < store->count && count > 0;
-    server_text(reply, "<IsTruncated>%s</IsTruncated>", more ? "true" : "false");
-    if (more) {
-        char escaped[3 * 1100];
-        escape_key(last, escaped);
-        server_text(reply, "<NextContinuationToken>%s</NextContinuationToken>", escaped);
-    }
-    server_text(reply, "</ListBucketResult>");
-}
-
 /* ── which ──────────────────────────────────────────────────────────────────────────────────── */
 
 typedef void action_fn(struct server_request *request, struct server_reply *reply);
@@ -587,7 +540,7 @@ static action_fn *action_of(const struct server_request *request)
     bool get = request->method[0] == 'G' || request->method[0] == 'H';
     bool post = strcmp(request->method, "POST") == 0;
     bool upload = server_query(request, "uploadId");
-    if (get && server_query(request, "list-type")) return list_objects;
+    if (get && server_query(request, "list-type")) return catalog_list;
     if (get && server_query(request, "attributes")) return get_attributes;
     if (get && server_query(request, "uploads")) return list_uploads;
     if (get) return upload ? list_parts : get_object;

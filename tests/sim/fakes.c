@@ -15,6 +15,7 @@
 #include "core/walk.h"
 #include "net/dns.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/forest.h"
 #include "tests/sim/net.h"
 #include "tests/sim/pipe.h"
 #include "tests/sim/scenario.h"
@@ -86,13 +87,14 @@ void aside_start(struct aside *aside, struct aside_job *job)
         event_start(&aside->event, world->now_ns + world_between(1, 300 * NS_PER_US));
 }
 
-/* ── walk: the names that the disk had when it began, each looked at when it is handed over ──── */
+/* ── walk: the names that the disk had when it began, each looked at when it is handed over; of a
+ * forest, those at the top, and the others when their folder is reached ─────────────────────── */
 
 struct walk {
     struct core *core;
     struct aside *aside;
     char *root, *behind;
-    char **paths; /* absolute, in byte order of what is behind the root */
+    char **paths; /* absolute, in byte order of what is behind the root; "…/": a folder's */
     uint32_t count, next;
     bool begun;
 };
@@ -102,31 +104,67 @@ static int walk_compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void walk_begin(struct walk *walk)
+static bool walk_begins_before(const struct walk *walk, const char *rest)
 {
-    size_t root_bytes = strlen(walk->root);
-    walk->begun = true;
-    walk->paths = calloc(disk_count() + 1, sizeof *walk->paths);
+    if (!walk->behind[0]) return true;
+    return strcmp(rest, walk->behind) > 0 && strncmp(rest, walk->behind, strlen(walk->behind)) != 0;
+}
+
+static void walk_add(struct walk *walk, const char *path, size_t bytes)
+{
+    for (uint32_t i = 0; path[bytes - 1] == '/' && i < walk->count; i++)
+        if (strlen(walk->paths[i]) == bytes && strncmp(walk->paths[i], path, bytes) == 0) return;
+    walk->paths = realloc(walk->paths, (walk->count + 1) * sizeof *walk->paths);
     CHECK(walk->paths);
+    walk->paths[walk->count++] = strndup(path, bytes);
+}
+
+/* The files in a folder, or with `deep` false at the top, and the folders there. */
+static void walk_read(struct walk *walk, const char *folder, bool deep)
+{
+    size_t bytes = strlen(folder);
     for (uint32_t i = 0; i < disk_count(); i++) {
         const struct disk_name *name = disk_name(i);
-        bool below = strncmp(name->path, walk->root, root_bytes) == 0 &&
-                     name->path[root_bytes] == '/' && !name->node->folder;
-        const char *rest = name->path + root_bytes + below;
-        if (walk->behind[0] && below)
-            below = strcmp(rest, walk->behind) > 0 &&
-                    strncmp(rest, walk->behind, strlen(walk->behind)) != 0;
-        if (below) walk->paths[walk->count++] = strdup(name->path);
+        if (strncmp(name->path, folder, bytes) != 0 || name->node->folder) continue;
+        const char *slash = deep ? NULL : strchr(name->path + bytes, '/');
+        size_t count = slash ? (size_t)(slash - name->path) + 1 : strlen(name->path);
+        if (deep || walk_begins_before(walk, name->path + bytes)) walk_add(walk, name->path, count);
     }
-    qsort(walk->paths, walk->count, sizeof *walk->paths, walk_compare);
+}
+
+static void walk_sort(struct walk *walk)
+{
+    if (walk->next == walk->count) return;
+    qsort(walk->paths + walk->next, walk->count - walk->next, sizeof *walk->paths, walk_compare);
+}
+
+static void walk_begin(struct walk *walk)
+{
+    char path[PATH_BYTES_MAX];
+    const char *name;
+    walk->begun = true;
+    snprintf(path, sizeof path, "%s/", walk->root);
+    walk_read(walk, path, !forest_is_one());
+    for (uint32_t i = 0; forest_is_one() && (name = forest_empty(i)); i++) {
+        snprintf(path, sizeof path, "%s/%s/", walk->root, name);
+        if (walk_begins_before(walk, path + strlen(walk->root) + 1))
+            walk_add(walk, path, strlen(path));
+    }
+    walk_sort(walk);
+}
+
+static struct walk_entry *walk_put(struct walk *walk, struct walk_batch *batch, const char *path)
+{
+    struct walk_entry *entry = &batch->entries[batch->count++];
+    *entry = (struct walk_entry){.path = path + strlen(walk->root) + 1, .kind = WALK_FILE};
+    return entry;
 }
 
 static void walk_look(struct walk *walk, struct walk_batch *batch, const char *path)
 {
-    struct walk_entry *entry = &batch->entries[batch->count++];
+    struct walk_entry *entry = walk_put(walk, batch, path);
     struct disk_node *node = disk_find(path);
     struct statx status;
-    *entry = (struct walk_entry){.path = path + strlen(walk->root) + 1, .kind = WALK_FILE};
     int failed = node ? disk_stat(AT_FDCWD, path, &status) : -ENOENT;
     if (failed) {
         entry->kind = WALK_ERROR;
@@ -138,15 +176,44 @@ static void walk_look(struct walk *walk, struct walk_batch *batch, const char *p
     scenario_on_found(path, entry->err);
 }
 
+/* Its files come next, or some of them. */
+static void walk_enter(struct walk *walk, struct walk_batch *batch, char *path)
+{
+    uint32_t before = walk->count, most;
+    walk_read(walk, path, true);
+    path[strlen(path) - 1] = '\0';
+    uint32_t files = walk->count - before;
+    enum walk_kind kind = forest_on_folder(path + strlen(walk->root) + 1, files, &most);
+    while (walk->count - before > most)
+        free(walk->paths[--walk->count]);
+    walk_sort(walk);
+    if (kind == WALK_FILE) return;
+    struct walk_entry *entry = walk_put(walk, batch, path);
+    entry->kind = kind;
+    if (kind != WALK_ERROR) return;
+    entry->raw = files ? EACCES : ENOENT;
+    entry->err = err_of_errno(entry->raw);
+}
+
+static void walk_step(struct walk *walk, struct walk_batch *batch)
+{
+    char *path = walk->paths[walk->next++];
+    if (path[strlen(path) - 1] == '/')
+        walk_enter(walk, batch, path);
+    else
+        walk_look(walk, batch, path);
+}
+
 static enum err walk_run(struct aside_job *job)
 {
     struct walk_batch *batch = container_of(job, struct walk_batch, job);
     struct walk *walk = batch->walk;
     uint64_t wanted = world_between(1, WALK_BATCH_ENTRIES);
+    if (forest_is_one()) wanted = 1 + world_below(1ull << world_below(9));
     batch->count = 0;
     if (!walk->begun) walk_begin(walk);
     while (walk->next < walk->count && batch->count < wanted)
-        walk_look(walk, batch, walk->paths[walk->next++]);
+        walk_step(walk, batch);
     return ERR_NONE;
 }
 
@@ -165,11 +232,14 @@ enum err walk_open(struct walk **walk, struct core *core, const char *root,
     (*walk)->core = core;
     (*walk)->root = strdup(root);
     (*walk)->behind = strndup(behind.count ? behind.data : "", behind.count);
+    forest_on_walk(true);
+    if (behind.count) forest_on_branch((*walk)->behind);
     return aside_open(&(*walk)->aside, core, "walk");
 }
 
 void walk_close(struct walk *walk)
 {
+    forest_on_walk(false);
     aside_close(walk->aside);
     for (uint32_t i = 0; i < walk->count; i++)
         free(walk->paths[i]);

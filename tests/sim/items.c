@@ -86,16 +86,23 @@ static void draw_name(char name[ITEM_NAME_MAX], uint32_t index)
     snprintf(name, ITEM_NAME_MAX, "%s%s%u", folder, word, index);
 }
 
-struct item *items_add(uint64_t bytes)
+struct item *items_add_named(const char *name, uint64_t bytes)
 {
     if (!items.all) items.all = calloc(ITEMS_MAX, sizeof *items.all);
     CHECK(items.all && items.count < ITEMS_MAX);
-    struct item *item = &items.all[items.count];
-    draw_name(item->name, items.count++);
+    struct item *item = &items.all[items.count++];
+    snprintf(item->name, sizeof item->name, "%s", name);
     item->mtime_ns = (int64_t)(world->wall_offset_ns - world_below(1000000 * NS_PER_S));
     items_add_state(item, items_content(bytes));
     items.bytes += bytes;
     return item;
+}
+
+struct item *items_add(uint64_t bytes)
+{
+    char name[ITEM_NAME_MAX];
+    draw_name(name, items.count);
+    return items_add_named(name, bytes);
 }
 
 struct item *items_find(const char *name)

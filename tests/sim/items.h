@@ -14,10 +14,11 @@ struct item {
     uint32_t state_count;
     struct blob *before; /* what the target was before the run; NULL: nothing */
     int64_t mtime_ns;
-    bool gone;        /* the source was deleted */
-    bool stuck;       /* its changes were too many to remember: none any more */
-    bool found, done; /* in this process */
-    bool ever_done;   /* by this or an earlier one, and what was done lasts */
+    bool gone;                /* the source was deleted */
+    bool stuck;               /* its changes were too many to remember: none any more */
+    bool found, done, failed; /* in this process; failed: a line said so */
+    bool fresh;               /* it appeared in this process */
+    bool ever_done;           /* by this or an earlier one, and what was done lasts */
 };
 
 struct items {
@@ -35,6 +36,7 @@ void items_close_world(void);
 struct blob *items_content(uint64_t bytes);
 uint64_t items_draw_size(bool large); /* `large`: may need several parts */
 struct item *items_add(uint64_t bytes);
+struct item *items_add_named(const char *name, uint64_t bytes);
 struct item *items_find(const char *name);                   /* NULL: none such */
 void items_add_state(struct item *item, struct blob *state); /* takes the hold over */
 bool items_had_state(const struct item *item, const char *data, uint64_t bytes);

@@ -9,6 +9,7 @@
 #include "tests/sim/abandon.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/elsewhere.h"
+#include "tests/sim/forest.h"
 #include "tests/sim/items.h"
 #include "tests/sim/net.h"
 #include "tests/sim/pipe.h"
@@ -92,7 +93,7 @@ static void draw_racy_faults(void)
 static void draw_faults(void)
 {
     double share = world_chance(0.12) ? 0 : world_scale(0.04, 0.6);
-    for (int i = 0; i < FAULT_COUNT; i++) {
+    for (int i = 0; i < WORLD_FAULTS_DRAWN; i++) {
         bool has = world_chance(share);
         double rate = world_scale(0.005, 0.5);
         if (has) world->fault_rates[i] = is_of_segments((enum fault)i) ? rate / 30 : rate;
@@ -163,6 +164,7 @@ static void draw_conf(void)
     conf->stall_timeout_ns = world_between(2, 20) * NS_PER_S;
     if (scenario.slow || scenario.racy) conf_for_likes(conf);
     if (scenario.heavy) conf_for_parts(conf);
+    if (forest_is_one()) forest_draw_conf(conf);
     snprintf(creds.access_key, sizeof creds.access_key, "access");
     snprintf(creds.secret_key, sizeof creds.secret_key, "secret");
     struct endpoint_options options = {.url = "http://s3.sim:9000",
@@ -245,6 +247,23 @@ void scenario_on_listed(const char *key)
     item->found = true;
 }
 
+/* "s3://bucket/key: why", or "/src/path: why": an object is not done. */
+static void on_failure(const char *text)
+{
+    static const char *const starts[] = {"s3://" STORE_BUCKET "/" SCENARIO_PREFIX,
+                                         SCENARIO_SOURCE "/"};
+    char name[PATH_BYTES_MAX];
+    for (size_t i = 0; i < ARRAY_COUNT(starts) && scenario_is_tree(); i++) {
+        size_t bytes = strlen(starts[i]);
+        const char *end = strstr(text, ": ");
+        if (strncmp(text, starts[i], bytes) != 0 || !end) continue;
+        snprintf(name, sizeof name, "%.*s", (int)(end - text) - (int)bytes, text + bytes);
+        struct item *item = items_find(name);
+        if (item && (item->failed || item->done)) world_broken("failed as well: %s", text);
+        if (item) item->failed = true;
+    }
+}
+
 /* "path -> s3://…" or "path <- s3://…": an object is done. */
 void scenario_on_line(enum log_level level, const char *text)
 {
@@ -254,6 +273,7 @@ void scenario_on_line(enum log_level level, const char *text)
         scenario.lone++;
     else if (strstr(text, "next to nothing moved"))
         scenario.stalls++;
+    if (level == LOG_ERROR) on_failure(text);
     const char *arrow = strstr(text, scenario_is_upload() ? " -> s3://" : " <- s3://");
     if (level != LOG_DETAIL || !arrow) return;
     scenario.done_lines++;
@@ -263,7 +283,7 @@ void scenario_on_line(enum log_level level, const char *text)
         relative += strlen(SCENARIO_SOURCE "/");
     struct item *item = scenario_is_tree() ? items_find(relative) : &items_world()->all[0];
     if (!item) world_broken("an unknown object is done: %s", text);
-    if (item->done) world_broken("done twice: %s", text);
+    if (item->done || item->failed) world_broken("done as well: %s", text);
     item->done = item->ever_done = true;
 }
 
@@ -320,9 +340,12 @@ static void prepare(void)
     const struct blob *state = items_world()->all[0].states[0];
     struct pipe_world *pipes = pipe_world();
     elsewhere_on_process();
+    forest_on_process();
     scenario.done_lines = 0;
-    for (uint32_t i = 0; i < items_world()->count; i++)
-        items_world()->all[i].found = items_world()->all[i].done = false;
+    for (uint32_t i = 0; i < items_world()->count; i++) {
+        struct item *item = &items_world()->all[i];
+        item->found = item->done = item->failed = false;
+    }
     if (!scenario_is_upload()) disk_put_folder(SCENARIO_TARGET);
     pipe_close_world();
     if (scenario.kind != UP_PIPE) return;
@@ -370,15 +393,6 @@ static bool run_process(void)
     return !cut_is_over();
 }
 
-/* What is still on its way comes to its end. */
-static void settle(void)
-{
-    while (world_next_ns() != UINT64_MAX) {
-        world_advance(world_next_ns());
-        (void)world_run_due();
-    }
-}
-
 static bool is_all_done(void)
 {
     for (uint32_t i = 0; i < items_world()->count; i++)
@@ -402,8 +416,9 @@ static void run_life(void)
     life.run = NULL;
     scenario.ended = cut_settle();
     CHECK(by_itself == (scenario.ended == CUT_NONE));
+    forest_on_end(!by_itself);
     world_note("run", scenario.result.numbers.done, scenario.result.err);
-    if (by_itself || world_chance(0.5)) settle();
+    if (by_itself || world_chance(0.5)) world_pass(UINT64_MAX);
     if (by_itself) {
         rules_check_run();
         return;
@@ -412,7 +427,9 @@ static void run_life(void)
     scenario.kills += scenario.ended == CUT_KILL;
     scenario.power_cuts += scenario.ended == CUT_POWER;
     rules_check_cut();
-    world_advance(world->now_ns + (uint64_t)world_scale(1e6, 100e9)); /* somebody comes */
+    uint64_t next_ns = world->now_ns + (uint64_t)world_scale(1e6, 100e9); /* somebody comes */
+    if (forest_is_one()) world_pass(next_ns);
+    world_advance(next_ns);
 }
 
 static bool is_single_and_gone(void)
@@ -426,7 +443,8 @@ static double guess_ns(void)
     const struct items *items = items_world();
     double bytes_ns = 1e9 * (double)items->bytes / (double)life.net.rate_bytes_per_s;
     double turns = 4 + 2 * (double)items->count / scenario.conf.connections_max;
-    return bytes_ns + turns * (double)(4 * life.net.delay_ns + server_world()->delay_ns);
+    return bytes_ns + turns * (double)(4 * life.net.delay_ns + server_world()->delay_ns) +
+           forest_guess_ns();
 }
 
 /* How this process will end, if it does not come to its end before. */
@@ -500,6 +518,7 @@ static bool live_with_faults(struct scenario_totals *totals)
 {
     uint64_t lives = scenario.faulty_lives ? world_between(1, 3) : 1;
     stock_draw_changes();
+    forest_draw_changes(guess_ns());
     event_init(&life.interrupt, interrupt_on_event);
     if (world_has_fault(FAULT_INTERRUPT))
         event_start(&life.interrupt, world->now_ns + (uint64_t)world_scale(1e5, 20e9));
@@ -540,6 +559,7 @@ static void live(struct scenario_totals *totals)
     if (over) return;
     give_up(totals);
     if (is_single_and_gone()) return;
+    if (forest_listing() >= FOREST_SLASH_FIRST) scenario.conf.prefixes = PREFIXES_NONE;
     scenario.uploads_before = rules_uploads();
     scenario.temps_before = rules_temps();
     run_life();
@@ -567,7 +587,9 @@ static void draw_scenario(const struct scenario_options *options)
     scenario.heavy = scenario.faulty_lives && world_chance(0.3);
     scenario.pure = options->quiet || (scenario.faulty_lives && world_chance(0.5));
     world->faulty = true;
-    bool alone = !options->quiet && !scenario.faulty_lives;
+    if (forest_open_world(scenario.kind <= UP_PIPE, scenario.pure))
+        scenario.kind = scenario.kind <= UP_PIPE ? UP_TREE : DOWN_TREE;
+    bool alone = !options->quiet && !scenario.faulty_lives && !forest_is_one();
     scenario.slow = alone && world_chance(0.15);
     scenario.racy = alone && !scenario.slow && world_chance(0.25);
     if (scenario.slow) scenario.kind = world_chance(0.6) ? UP_TREE : DOWN_TREE;
@@ -578,7 +600,7 @@ static void draw_scenario(const struct scenario_options *options)
         draw_few();
     } else if (scenario.racy) {
         draw_racy_faults();
-    } else if (!scenario.pure) {
+    } else if (!scenario.pure && !forest_is_alone()) {
         draw_faults();
     }
     world_say("%s", kind_names[scenario.kind]);
@@ -602,6 +624,7 @@ void scenario_run(const struct scenario_options *options, struct scenario_totals
     stock_put();
     live(totals);
     add_totals(totals);
+    forest_add(&totals->forest);
     net_close_world();
     server_close_world();
     pipe_close_world();

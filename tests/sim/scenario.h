@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "s3/run.h"
 #include "tests/sim/cut.h"
+#include "tests/sim/forest.h"
 #include "tests/sim/store.h"
 #include "tools/settings.h"
 
@@ -38,6 +39,7 @@ struct scenario_totals { /* of all seeds, to see that the simulation does what i
         left_temps; /* jobs, those that had to wait for another; what was there of them then */
     uint64_t sent_on, sent_on_runs, slips; /* to another host or region; lines of manifests */
     uint64_t same_address, other_address, race_runs, races;
+    struct forest_totals forest;
 };
 
 struct scenario {

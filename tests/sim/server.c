@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/forest.h"
 #include "tests/sim/world.h"
 
 enum server_state { SERVER_HEAD, SERVER_BODY, SERVER_BUSY, SERVER_DRAIN };
@@ -520,7 +521,7 @@ static void act(struct server_conn *sc)
     sc->request.gone = sc->net == NULL;
     sc->request.late = sc->life != world->life;
     reply->no_body = strcmp(sc->request.method, "HEAD") == 0;
-    if (!draw_refusal(reply)) {
+    if (!forest_answers(&sc->request, reply) && !draw_refusal(reply)) {
         actions_run(&sc->request, reply);
         if (world_fault(FAULT_ERROR_AFTER)) {
             note_lost(reply->created);
@@ -557,6 +558,7 @@ static void on_event(struct event *event)
 static void begin_acting(struct server_conn *sc)
 {
     uint64_t delay_ns = world_below(server.options.delay_ns + 1);
+    delay_ns += forest_delay_ns(&sc->request);
     if (world_fault(FAULT_REPLY_SLOW)) delay_ns = world_below(2 * server.options.patience_ns);
     if (is_completion(&sc->request) && world_fault(FAULT_COMPLETE_SLOW))
         delay_ns = world_below(server.options.patience_ns * 4 / 5);

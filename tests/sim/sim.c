@@ -169,8 +169,9 @@ static int run_seeds(uint64_t first, uint64_t last)
     printf("sim: seeds %" PRIu64 "-%" PRIu64 ": %u passed, %u failed\n", first, last, sweep.passed,
            sweep.failed);
     report_ends(sweep.totals);
+    bool enough = forest_report(&sweep.totals->forest, last - first + 1);
     if (getenv("V")) report(sweep.totals);
-    return sweep.failed ? 1 : 0;
+    return sweep.failed || !enough ? 1 : 0;
 }
 
 int main(int count, char **words)

@@ -6,6 +6,7 @@
 
 #include "core/limits.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/forest.h"
 #include "tests/sim/items.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/server.h"
@@ -25,6 +26,10 @@ static struct file_change changes[CHANGES_MAX];
 void stock_draw(void)
 {
     const struct scenario *scenario = scenario_world();
+    if (forest_is_one()) {
+        forest_draw_items();
+        return;
+    }
     uint64_t count = 1, bytes_max = 40 * MIB;
     uint64_t large_chance = scenario_is_tree() ? 10 : 2; /* one in so many */
     if (scenario_is_tree()) count = world_chance(0.05) ? 200 : (uint64_t)world_scale(1, 40);
@@ -104,20 +109,32 @@ static void put_before(struct item *item)
     disk_put(path, item->before->data, item->before->bytes, item->mtime_ns);
 }
 
+void stock_put_item(struct item *item)
+{
+    if (scenario_is_upload())
+        put_source_file(item);
+    else
+        put_source_object(item, item->states[item->state_count - 1]);
+}
+
+void stock_remove(struct item *item)
+{
+    struct store_object *object = scenario_is_upload() ? NULL : store_find(item_key(item));
+    if (object)
+        blob_drop(&object->blob);
+    else
+        disk_remove(item_path(SCENARIO_SOURCE, item));
+}
+
 void stock_put(void)
 {
-    const struct scenario *scenario = scenario_world();
     struct items *items = items_world();
     disk_put_folder(SCENARIO_SOURCE);
     for (uint32_t i = 0; i < items->count; i++) {
-        struct item *item = &items->all[i];
-        put_before(item);
-        if (scenario->kind == UP_PIPE) continue;
-        if (scenario_is_upload())
-            put_source_file(item);
-        else
-            put_source_object(item, item->states[0]);
+        put_before(&items->all[i]);
+        if (scenario_world()->kind != UP_PIPE) stock_put_item(&items->all[i]);
     }
+    if (forest_is_one()) forest_put();
 }
 
 /* ── what changes meanwhile ─────────────────────────────────────────────────────────────────── */
@@ -129,6 +146,10 @@ struct store_object *stock_change_object(struct store_object *object)
     struct blob *state =
         items_content(world_chance(0.5) ? object->blob->bytes : world_below(100 * KIB));
     items_add_state(item, state);
+    if (scenario_is_upload()) { /* by somebody else: its file is as it was */
+        item->states[item->state_count - 1] = item->states[item->state_count - 2];
+        item->states[item->state_count - 2] = state;
+    }
     world_say("object %s changes", item->name);
     put_source_object(item, state);
     return store_find(item_key(item));

@@ -3,10 +3,12 @@
 #ifndef TESTS_SIM_STOCK_H
 #define TESTS_SIM_STOCK_H
 
-#include "tests/sim/store.h"
+#include "tests/sim/items.h"
 
 void stock_draw(void);
-void stock_put(void);          /* all of them; some targets have something of their name already */
+void stock_put(void); /* all of them; some targets have something of their name already */
+void stock_put_item(struct item *item); /* as it is now */
+void stock_remove(struct item *item);
 void stock_draw_changes(void); /* of files, from now on */
 /* The object gets other content now. */
 struct store_object *stock_change_object(struct store_object *object);

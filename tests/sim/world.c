@@ -179,6 +179,14 @@ void world_advance(uint64_t to_ns)
     if (to_ns > world->now_ns) world->now_ns = to_ns;
 }
 
+void world_pass(uint64_t until_ns)
+{
+    while (world_next_ns() < until_ns) {
+        world_advance(world_next_ns());
+        (void)world_run_due();
+    }
+}
+
 /* ── core/clock.h ───────────────────────────────────────────────────────────────────────────── */
 
 uint64_t clock_now_ns(void)

@@ -69,9 +69,15 @@
     F(OBJECT_CHANGES)                                                                              \
     /* machine */                                                                                  \
     F(CORE_PAUSES)                                                                                 \
-    F(INTERRUPT)
+    F(INTERRUPT)                                                                                   \
+    /* of forests (forest.h), which draw them themselves */                                        \
+    F(FOLDER_CLOSED)                                                                               \
+    F(FOREST_CHANGES)                                                                              \
+    F(LISTING_FAILS)                                                                               \
+    F(LISTING_TURNS)
 
-#define WORLD_BEGIN_NS (1000 * NS_PER_S)
+#define WORLD_FAULTS_DRAWN (FAULT_INTERRUPT + 1) /* by each seed */
+#define WORLD_BEGIN_NS     (1000 * NS_PER_S)
 
 enum fault {
 #define FAULT(name) FAULT_##name,
@@ -129,6 +135,7 @@ void event_cancel(struct event *event);
 uint64_t world_next_ns(void); /* UINT64_MAX: no event waits */
 bool world_run_due(void);     /* all events whose time has come; false: there was none */
 void world_advance(uint64_t to_ns);
+void world_pass(uint64_t until_ns); /* what is still on its way, as far as it is before then */
 
 /* what happened, for the hash, and for reading with V=1 */
 void world_note(const char *what, uint64_t a, uint64_t b);
