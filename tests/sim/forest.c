@@ -116,6 +116,11 @@ bool forest_is_alone(void)
     return forest.is_one && forest.alone;
 }
 
+bool forest_is_slow(void)
+{
+    return forest.is_one && forest.slow < forest.count;
+}
+
 void forest_draw_conf(struct conf *conf)
 {
     conf->ahead.small_first = (uint32_t)world_between(1, 6);
@@ -391,20 +396,6 @@ uint64_t forest_delay_ns(const struct server_request *request)
 
 /* ── rules ──────────────────────────────────────────────────────────────────────────────────── */
 
-uint32_t forest_found(bool perhaps)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < forest.count; i++)
-        count += forest.folders[i].seen || (perhaps && forest.folders[i].missed);
-    return count;
-}
-
-bool forest_hides(const struct item *item)
-{
-    const struct folder *folder = folder_of(item->name);
-    return folder && (folder->closed || folder->torn);
-}
-
 /* Has it a file that was not taken away meanwhile? */
 static bool is_there(const struct folder *folder)
 {
@@ -413,6 +404,24 @@ static bool is_there(const struct folder *folder)
         if (!item->gone && !item->fresh && folder_of(item->name) == folder) return true;
     }
     return false;
+}
+
+uint32_t forest_found(bool perhaps)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < forest.count; i++) {
+        const struct folder *folder = &forest.folders[i];
+        bool vanished = forest.is_upload && !folder->empty && !is_there(folder);
+        count += folder->seen && (perhaps || !vanished);
+        count += perhaps && folder->missed && !folder->seen;
+    }
+    return count;
+}
+
+bool forest_hides(const struct item *item)
+{
+    const struct folder *folder = folder_of(item->name);
+    return folder && (folder->closed || folder->torn);
 }
 
 void forest_check_found(void)

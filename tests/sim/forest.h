@@ -56,6 +56,7 @@ struct forest_totals {
 bool forest_open_world(bool is_upload, bool pure);
 bool forest_is_one(void);
 bool forest_is_alone(void); /* no faults but its own are to be drawn */
+bool forest_is_slow(void);  /* a prefix is */
 void forest_draw_conf(struct conf *conf);
 void forest_draw_items(void);
 void forest_put(void); /* what is no item */
