@@ -49,22 +49,19 @@ static uint64_t traffic_arrived(struct ring_tcp_info *info, const struct ring_tc
  * */
 struct traffic_arrivals {
     uint64_t received_bytes, arrived, behind; /* segments: all; behind a hole */
-    uint64_t segment_bytes;                   /* the mean of the connection's */
+    /* The mean of the connection's, by what is counted: less while a hole is open. A mean of what
+     * is not counted yet would confirm itself where a hole always is, however wrong. */
+    uint64_t segment_bytes;
 };
 
-static struct traffic_arrivals traffic_arrivals(const struct conn *conn,
-                                                const struct ring_tcp_info *info)
+static struct traffic_arrivals traffic_arrivals(const struct ring_tcp_info *info,
+                                                const struct ring_tcp_info *seen)
 {
-    const struct ring_tcp_info *seen = &conn->seen;
-    bool is_first = seen->segments_received == 0;
-    uint64_t segments = is_first ? info->segments_received : seen->segments_received;
-    uint64_t bytes = is_first ? info->bytes_received : seen->bytes_received + conn->hole_bytes;
-
-    return (struct traffic_arrivals){.received_bytes = info->bytes_received - seen->bytes_received,
-                                     .arrived = info->segments_received - seen->segments_received,
-                                     .behind =
-                                         info->segments_behind_hole - seen->segments_behind_hole,
-                                     .segment_bytes = bytes / max_u64(segments, 1)};
+    return (struct traffic_arrivals){
+        .received_bytes = info->bytes_received - seen->bytes_received,
+        .arrived = info->segments_received - seen->segments_received,
+        .behind = info->segments_behind_hole - seen->segments_behind_hole,
+        .segment_bytes = info->bytes_received / max_u64(info->segments_received, 1)};
 }
 
 /* Bytes of the wire's segments, as told in the header. Where all came in less than the span, h is
@@ -100,7 +97,7 @@ static uint64_t traffic_received(struct conn *conn, const struct traffic_arrival
 static void traffic_add_arrivals(struct traffic_sum *sum, struct conn *conn,
                                  const struct ring_tcp_info *info)
 {
-    struct traffic_arrivals come = traffic_arrivals(conn, info);
+    struct traffic_arrivals come = traffic_arrivals(info, &conn->seen);
     uint64_t now_ns = conn->stream->core->now_ns;
 
     sum->delivered_bytes += traffic_received(conn, &come);
