@@ -648,11 +648,12 @@ static uint32_t upload_abort(struct machine *machine)
     return UPLOAD_ABORTING;
 }
 
-/* May there be an upload on the server that nobody has an id of? */
+/* May there be an upload on the server that nobody has an id of? A refusal tells of the last
+ * attempt only: the answer to one before may have got lost. */
 static bool upload_is_in_doubt(const struct upload *upload)
 {
     uint32_t status = upload->request.reply.status;
-    bool refused = status >= 400 && status < 500;
+    bool refused = status >= 400 && status < 500 && upload->request.doubts == 0;
     return upload->machine.err && !upload->upload_id[0] && upload->asked && !refused;
 }
 

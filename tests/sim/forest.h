@@ -1,6 +1,6 @@
 /* forest: trees of several folders whose names sort around "/", and a search that looks so little
  * ahead that it is forked in them (s3/search), with what may happen to it then. Every fourth seed
- * is one; none of them has found something before (tests/run).
+ * is one; none of those that found something before there were any (tests/run).
  *
  *   a prefix   is slow, or refuses more than others do: prefixes are uneven
  *   a folder   is empty, cannot be read, or not to its end; vanishes or appears
