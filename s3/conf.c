@@ -24,6 +24,7 @@ void conf_init(struct conf *conf)
     conf->window_bytes_max = 208 * KIB; /* net.core.rmem_max where nobody changed it */
     conf->cc = FLOW_AUTO;
     conf->ahead = conf_ahead_default;
+    conf->stage_ahead = CONF_STAGE_AUTO;
     conf->attempts_max = 41;            /* with backoff, some minutes: the deadline comes first */
     conf->deadline_ns = 300 * NS_PER_S; /* a server's restart, a network's repair */
     conf->connect_timeout_ns = 10 * NS_PER_S;

@@ -15,6 +15,7 @@
 #include "sched/prefixes.h"
 
 #define CONF_ENDPOINTS_MAX    8u
+#define CONF_STAGE_AUTO       UINT32_MAX
 #define CONF_MEMORY_BYTES_MIN (32ull * MIB) /* two arenas a core on a small machine */
 
 /* Content-MD5, the check that servers without checksums do make. AUTO: once a server has let a
@@ -64,9 +65,10 @@ struct conf {
     uint32_t connections_max;  /* of a core to an endpoint */
     uint32_t window_bytes_max; /* that a paced download may ask the kernel for, a connection */
     uint32_t parts_start; /* parts or ranges under way on a core at first; 0: a quarter of … */
-    uint32_t connections_start;  /* … what a core begins with, at most connections_max */
-    enum flow_kind cc;           /* how many are in flight then */
-    uint32_t cc_fixed;           /* FLOW_FIXED: parts in flight, all cores; 0: as at the start */
+    uint32_t connections_start; /* … what a core begins with, at most connections_max */
+    enum flow_kind cc;          /* how many are in flight then */
+    uint32_t cc_fixed;          /* FLOW_FIXED: parts in flight, all cores; 0: as at the start */
+    uint32_t stage_ahead; /* parts of uploads beyond them, all cores; CONF_STAGE_AUTO: measured */
     enum prefixes_kind prefixes; /* how what is in flight is shared out to prefixes of keys */
     struct conf_ahead ahead;
     bool background;       /* gives way to other traffic (sched/ledbat) */

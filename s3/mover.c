@@ -56,6 +56,7 @@ static enum err mover_make_slots(struct mover *mover, enum mover_kind kind)
 {
     const struct conf *conf = mover->station.conf;
     uint32_t count = TASK_RANKS * conf->connections_max; /* memory is had when it is used */
+    if (kind == MOVER_UPLOADS) count += STEER_AHEAD_MAX * (1 + FLOW_OBJECTS);
     mover->slots = calloc(count, sizeof *mover->slots);
     if (!mover->slots || mover_make_hands(mover, kind, count)) return ERR_NO_MEMORY;
     for (uint32_t i = 0; i < count; i++)
@@ -75,6 +76,8 @@ static enum err mover_open_station(struct mover *mover, const struct mover_optio
     station->file_mode = options->file_mode;
     station->temp_tag = options->temp_tag;
     budget_share_init(&mover->share, options->budget, core);
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++)
+        semaphore_init(&station->senders[rank], core, 1);
     enum err err = aside_open(&station->aside, core, "argosy-aside");
     for (uint32_t i = 0; !err && i < conf->endpoint_count; i++) {
         struct client *client = &station->clients[i];
@@ -179,6 +182,31 @@ static uint32_t mover_allowed(const struct mover *mover, uint32_t rank)
     return (uint32_t)min_u64(allowed, mover->station.conf->connections_max);
 }
 
+/* Beyond what may be sent. Where the rate is the limit nothing is gained by it. */
+static uint32_t mover_ahead(const struct mover *mover, uint32_t rank)
+{
+    if (!mover->parts || ration_parts(&mover->ration) != UINT32_MAX) return 0;
+    uint32_t ahead = (uint32_t)min_u64(mover->ahead, STEER_AHEAD_MAX);
+    return rank == TASK_FIRST ? ahead : FLOW_OBJECTS * ahead;
+}
+
+static uint32_t mover_begun_max(const struct mover *mover, uint32_t rank)
+{
+    return mover_allowed(mover, rank) + mover_ahead(mover, rank);
+}
+
+/* What was begun before the window was cut is sent, as sched/prr says. Somebody always may. */
+static void mover_set_senders(struct mover *mover)
+{
+    if (!mover->parts) return;
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
+        uint32_t begun = mover->in_slots[rank], ahead = mover_ahead(mover, rank);
+        uint32_t max = begun > ahead ? begun - ahead : 1;
+        semaphore_set(&mover->station.senders[rank],
+                      (uint32_t)max_u64(max, mover_allowed(mover, rank)));
+    }
+}
+
 static void mover_want(struct mover *mover, uint32_t rank, uint32_t count)
 {
     if (count == 0) return;
@@ -189,7 +217,7 @@ static void mover_want(struct mover *mover, uint32_t rank, uint32_t count)
 /* More parts may be there than a moment ago. */
 static void mover_want_parts(struct mover *mover)
 {
-    uint32_t allowed = mover_allowed(mover, TASK_FIRST), asked = mover->asked[TASK_FIRST];
+    uint32_t allowed = mover_begun_max(mover, TASK_FIRST), asked = mover->asked[TASK_FIRST];
     if (allowed > asked) mover_want(mover, TASK_FIRST, allowed - asked);
 }
 
@@ -216,21 +244,32 @@ static void mover_ration(struct mover *mover, bool paced)
 static void mover_follow(struct mover *mover)
 {
     uint32_t share = steer_share(mover->steer, mover->station.core->index);
-    if (share == mover->parts_share) return;
+    uint32_t ahead = steer_ahead(mover->steer, mover->station.core->index);
+    if (share == mover->parts_share && ahead == mover->ahead) return;
     mover->parts_share = share;
+    mover->ahead = ahead;
     for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
-        uint32_t allowed = mover_allowed(mover, rank);
+        uint32_t allowed = mover_begun_max(mover, rank);
         prr_set(&mover->prr[rank], allowed, mover->asked[rank]);
         if (allowed > mover->asked[rank]) mover_want(mover, rank, allowed - mover->asked[rank]);
     }
+}
+
+/* Of those that were begun, how many have a place in the window: those staged ahead have not. */
+static uint32_t mover_flight(const struct mover *mover, uint32_t rank)
+{
+    uint32_t begun = mover->in_slots[rank];
+    if (mover_ahead(mover, rank) == 0) return begun;
+    uint64_t placed = min_u64(begun, mover_allowed(mover, rank));
+    return (uint32_t)max_u64(placed, mover->station.senders[rank].taken);
 }
 
 /* The slots that were busy since the last time, in parts (sched/flow.h). */
 static void mover_count_busy(struct mover *mover)
 {
     uint64_t now_ns = mover->station.core->now_ns, passed_ns = now_ns - mover->busy_ns;
-    uint64_t parts_ns = mover->in_slots[TASK_FIRST] * passed_ns;
-    uint64_t objects_ns = mover->in_slots[TASK_THEN] * passed_ns / FLOW_OBJECTS;
+    uint64_t parts_ns = mover_flight(mover, TASK_FIRST) * passed_ns;
+    uint64_t objects_ns = mover_flight(mover, TASK_THEN) * passed_ns / FLOW_OBJECTS;
     meter_add(&mover->station.clients[mover->endpoint].traffic.busy_ns,
               max_u64(parts_ns, objects_ns));
     mover->busy_ns = now_ns;
@@ -297,6 +336,30 @@ static void mover_tell_slots(struct mover *mover, const struct blame_tick *tick)
     if (tick->weights[BLAME_PACE] > 0) meter_set(&traffic->paced_ns, tick->now_ns);
 }
 
+/* For sched/depth: of the time in which the core had nothing to do, the places of the window that
+ * were free while as many parts were read. */
+static void mover_tell_staging(struct mover *mover, const struct blame_tick *tick)
+{
+    struct traffic *traffic = &mover->station.clients[mover->endpoint].traffic;
+    const struct link *link = mover->busy.head.next;
+    uint32_t reading[TASK_RANKS] = {0}, starved[TASK_RANKS], ready = 0;
+    uint64_t rest_ns = tick->passed_ns - min_u64(tick->passed_ns, tick->ran_ns + tick->waited_ns);
+    for (; link != &mover->busy.head; link = link->next) {
+        const struct mover_slot *slot = container_of(link, struct mover_slot, link);
+        reading[slot->work->task.rank] += part_is_reading(slot->part);
+    }
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
+        const struct semaphore *senders = &mover->station.senders[rank];
+        uint32_t allowed = mover_allowed(mover, rank);
+        uint32_t free = allowed - (uint32_t)min_u64(allowed, senders->taken);
+        starved[rank] = (uint32_t)min_u64(free, reading[rank]);
+        ready += senders->waiting_count * (rank == TASK_FIRST ? FLOW_OBJECTS : 1);
+    }
+    meter_set(&traffic->ready, ready / FLOW_OBJECTS);
+    meter_add(&traffic->starved_ns,
+              starved[TASK_FIRST] * rest_ns + starved[TASK_THEN] * rest_ns / FLOW_OBJECTS);
+}
+
 /* A core without a slot that is busy is nobody's limit, but for the home core, which plans. True:
  * something here waits for pace. */
 static bool mover_blame(struct mover *mover)
@@ -317,6 +380,7 @@ static bool mover_blame(struct mover *mover)
     }
     if (mover->intake) intake_blame(mover->intake, &tick);
     mover_tell_slots(mover, &tick);
+    if (mover->parts) mover_tell_staging(mover, &tick);
     bool paced = tick.weights[BLAME_PACE] > 0;
     if (list_is_empty(&mover->busy) && mover->station.core->index > 0) return paced;
     if (!mover->is_single) tick.filled = steer_filled(mover->steer, now_ns, &tick.idle);
@@ -341,6 +405,7 @@ static void mover_steer(struct mover *mover)
     mover_look_at_slots(mover);
     if (mover->station.core->index == 0) mover_lead(mover);
     mover_follow(mover);
+    mover_set_senders(mover);
     mover_want_parts(mover);
 }
 
@@ -364,6 +429,7 @@ static void mover_on_task(struct lend *lend, struct task *task)
     }
     mover_count_busy(mover);
     mover->in_slots[task->rank]++;
+    mover_set_senders(mover);
     slot = container_of(list_pop(&mover->free), struct mover_slot, link);
     list_push(&mover->busy, &slot->link);
     slot->work = work;
@@ -386,10 +452,11 @@ static void mover_on_slot(struct op *op)
     mover->asked[rank]--;
     slot->work = NULL;
     mover_forget_slot(mover, slot);
+    mover_set_senders(mover);
     list_remove(&slot->link);
     list_push_front(&mover->free, &slot->link); /* last in, first out: warm memory */
     mover_want(mover, rank,
-               prr_on_end(&mover->prr[rank], mover_allowed(mover, rank), mover->asked[rank]));
+               prr_on_end(&mover->prr[rank], mover_begun_max(mover, rank), mover->asked[rank]));
     lend_return(&mover->lend, &work->task);
 }
 

@@ -5,7 +5,9 @@
  * or ranges, and FLOW_OBJECTS times as many whole objects, each at most as many as it has
  * connections. It runs each in a slot and returns it to its home. When the window shrinks, what is
  * in the slots goes on, and others follow in proportion (sched/prr). Where the rate is the limit,
- * fewer parts share it (sched/ration). A tick counts what is busy,
+ * fewer parts share it (sched/ration). Of uploads, some more are begun than may be sent, where
+ * reading them would leave the window free otherwise (sched/depth): they wait in
+ * station.senders. A tick counts what is busy,
  * looks at the connections, at what each slot waits for (sched/blame) and at the window; on the
  * home core it lets the window be found; and it looks whether the run is to stop: then what is in
  * the slots is cancelled, and what still comes is returned unrun, with ERR_CANCELLED. */
@@ -63,6 +65,7 @@ struct mover {
     uint64_t rtt_max_ns;         /* of the connections in use, the least of each */
     struct steer *steer;
     uint32_t endpoint;
+    uint32_t ahead;             /* parts that are staged beyond the window (s3/steer) */
     uint32_t parts_share;       /* of the window: parts in flight that this core may have */
     uint32_t asked[TASK_RANKS]; /* wanted, or in a slot: parts and ranges; whole objects */
     uint32_t in_slots[TASK_RANKS];

@@ -16,6 +16,8 @@
     S(READING)                                                                                     \
     S(GOT)                                                                                         \
     S(HOLDING)                                                                                     \
+    S(QUEUE)                                                                                       \
+    S(QUEUING)                                                                                     \
     S(RESUME)                                                                                      \
     S(SEND)                                                                                        \
     S(SENDING)                                                                                     \
@@ -50,9 +52,21 @@ static struct client *part_client(struct part *part)
     return &part->station->clients[part->work->endpoint];
 }
 
+static struct semaphore *part_senders(struct part *part)
+{
+    return &part->station->senders[part->work->task.rank];
+}
+
 static void part_on_step(struct op *op)
 {
     struct part *part = container_of(op, struct part, step);
+    machine_settle(&part->machine, op);
+}
+
+static void part_on_turn(struct op *op)
+{
+    struct part *part = container_of(op, struct part, turn);
+    part->sends = op->err == ERR_NONE;
     machine_settle(&part->machine, op);
 }
 
@@ -73,6 +87,7 @@ void part_init(struct part *part, struct station *station)
     memset(part, 0, sizeof *part);
     part->station = station;
     op_init(&part->step, part_on_step);
+    op_init(&part->turn, part_on_turn);
     pool_wish_init(&part->wish, part_on_wish);
     timer_init(&part->backoff, part_on_backoff);
     source_init(&part->file_source, station->core);
@@ -89,7 +104,9 @@ static void part_begin(struct part *part, struct work *work, struct op *op)
 {
     part->work = work;
     part->twice = part->request_open = part->holding = part->doubtful = false;
-    part->at_bytes = 0;
+    part->at_bytes = part->staging_ns = 0;
+    part->sends = false;
+    part->since_ns = part->station->core->now_ns;
     part->pool = NULL;
     request_init(&part->request, part_client(part));
     again_init(&part->again, part_client(part));
@@ -117,6 +134,7 @@ void part_cancel(struct part *part)
     if (!machine_is_running(&part->machine)) return;
     machine_fail(&part->machine, ERR_CANCELLED, 0);
     pool_cancel(part->pool ? part->pool : &part->station->core->large, &part->wish);
+    semaphore_cancel(part_senders(part), &part->turn);
     timer_cancel(&part->station->core->timers, &part->backoff);
     source_cancel(part->source);
     request_cancel(&part->request);
@@ -194,6 +212,7 @@ static uint32_t part_size(struct machine *machine)
     count =
         part->twice ? PART_TWICE_BUFS : (uint32_t)((bytes + BUF_LARGE_BYTES - 1) / BUF_LARGE_BYTES);
     if (count > part->pool->count_max) count = part->pool->count_max;
+    part->staging_ns = part->station->core->now_ns - part->since_ns;
     machine_begin(machine);
     pool_take(part->pool, &part->wish, count);
     return PART_STAGING;
@@ -212,6 +231,7 @@ static uint32_t part_read(struct machine *machine)
 {
     struct part *part = part_of(machine);
     part->step.count = 0;
+    if (part->at_bytes == 0) part->since_ns = part->station->core->now_ns;
     if (part->work->bytes > 0) part_read_chunk(part);
     return PART_READING;
 }
@@ -229,12 +249,26 @@ static uint32_t part_got(struct machine *machine)
     struct part *part = part_of(machine);
     part->at_bytes += part->step.count;
     if (part->source->kind != SOURCE_PIPE)
-        return part->at_bytes < part->work->bytes ? PART_READ : PART_SEND;
+        return part->at_bytes < part->work->bytes ? PART_READ : PART_QUEUE;
     part->work->bytes = part->at_bytes;
     machine_begin(machine);
     part->holding = true;
     part_release_pipe(part);
     return PART_HOLDING;
+}
+
+/* A part that is read again goes on where it was: on the wire. */
+static uint32_t part_queue(struct machine *machine)
+{
+    struct part *part = part_of(machine);
+    if (part->sends) return PART_SEND;
+    part->staging_ns += machine->core->now_ns - part->since_ns;
+    traffic_on_staged(&part_client(part)->traffic, part->work->task.rank, part->staging_ns);
+    part->sends = semaphore_try(part_senders(part));
+    if (part->sends) return PART_SEND;
+    machine_begin(machine);
+    semaphore_take(part_senders(part), &part->turn);
+    return PART_QUEUING;
 }
 
 void part_go(struct part *part)
@@ -463,6 +497,8 @@ static uint32_t part_close(struct machine *machine)
     bool again = part_tries_again(part);
     part->request_open = false;
     if (again) return PART_WAITING;
+    if (part->sends) semaphore_give(part_senders(part));
+    part->sends = false;
     pool_give_all(&part->wish.bufs);
     work_fail(part->work, machine->err, machine->raw, machine->err ? part->request.why : "");
     part->work->result.status = part->request.reply.status;
@@ -485,6 +521,7 @@ static const struct machine_row part_rows[PART_STATE_COUNT] = {
     [PART_SIZE] = {part_size, 0},         [PART_STAGING] = {NULL, PART_READ},
     [PART_READ] = {part_read, 0},         [PART_READING] = {NULL, PART_GOT},
     [PART_GOT] = {part_got, 0},           [PART_HOLDING] = {NULL, PART_SEND},
+    [PART_QUEUE] = {part_queue, 0},       [PART_QUEUING] = {NULL, PART_SEND},
     [PART_RESUME] = {part_resume, 0},     [PART_SEND] = {part_send, 0},
     [PART_SENDING] = {NULL, PART_JUDGE},  [PART_FILL] = {part_fill, 0},
     [PART_FILLING] = {NULL, PART_PUSH},   [PART_PUSH] = {part_push, 0},
@@ -512,11 +549,21 @@ void part_blame(const struct part *part, struct blame_tick *tick, double weight)
     case PART_FILLING:
     case PART_CLOSING: blame_add(tick, pipe ? BLAME_STREAM : BLAME_FILE, weight); break;
     case PART_STAGING: blame_add_staging(tick, weight); break;
+    case PART_QUEUING: break; /* those that are sent have its share */
     case PART_HOLDING: blame_add(tick, BLAME_CONTROL, weight); break;
     case PART_WAITING: blame_add(tick, BLAME_REFUSED, weight); break;
     default:
         if (!request_blame(&part->request, tick, weight)) blame_add(tick, BLAME_RUNNING, weight);
         break;
+    }
+}
+
+bool part_is_reading(const struct part *part)
+{
+    switch (part->machine.state) {
+    case PART_OPENING:
+    case PART_READING: return !part->sends;
+    default: return false;
     }
 }
 

@@ -1,7 +1,9 @@
 /* part: sends one part of an upload, or one whole small object: stages the bytes, sums them in the
  * same pass, signs, sends, and compares what the server says.
  *
- *     OPEN ─► OPENING ─► SIZE ─► STAGING ─► READ ─► READING ─► SEND ─► SENDING ─► JUDGE
+ *     OPEN ─► OPENING ─► SIZE ─► STAGING ─► READ ─► READING ─► QUEUE ─► QUEUING ─► SEND ─► SENDING
+ *     ─► JUDGE
+ *     what is staged waits in QUEUING for its turn on the wire (station.senders, sched/depth)
  *     a part larger than its share of memory is read twice: READ, READING … to sum, then
  *     FILL ─► FILLING ─► PUSH ─► PUSHING … to send, then REPLY ─► REPLYING; a difference fails it
  *     a pipe's part waits in HOLD ─► HOLDING, between READING and SEND, until its upload says
@@ -47,14 +49,16 @@ struct part {
     struct sums_value value, sent_value; /* of the first and of the second reading */
     struct request request;
     struct request_call call;
-    struct op step;
+    struct op step, turn;
     struct timer backoff;
     struct again again;
     struct iovec iovecs[PART_IOVECS_MAX];
     struct part_text text;
-    uint64_t at_bytes;    /* read so far, in this reading */
-    uint32_t chunk_bytes; /* in the bufs now */
+    uint64_t at_bytes;             /* read so far, in this reading */
+    uint32_t chunk_bytes;          /* in the bufs now */
+    uint64_t since_ns, staging_ns; /* of reading it: since when, and how long before that */
     bool twice, request_open, md5, holding;
+    bool sends;    /* it has its turn */
     bool doubtful; /* an attempt that was given up may arrive yet */
 };
 
@@ -69,6 +73,7 @@ void part_start(struct part *part, struct work *work, struct op *op);
 void part_start_pipe(struct part *part, struct work *work, struct source *pipe, struct op *staged,
                      struct op *op);
 void part_go(struct part *part);
+bool part_is_reading(const struct part *part); /* what it sends next */
 void part_blame(const struct part *part, struct blame_tick *tick, double weight); /* under way */
 /* Of the request that is out: acknowledged by the peer's TCP, not by the server yet; of large ones.
  */

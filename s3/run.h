@@ -43,6 +43,7 @@ struct run_numbers {
     uint64_t requests, retries, connections;
     uint64_t cuts, cut_bytes;  /* requests cut for being slow; what was moved in vain by them */
     uint64_t window;           /* parts that may be in flight, all cores */
+    uint64_t staged_ahead;     /* parts that may be staged beyond them */
     struct blame_totals blame; /* what the cores' time went to */
     uint64_t
         part_bytes; /* the size of parts and ranges, as it was told or found; 0: by the object */

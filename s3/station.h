@@ -5,16 +5,20 @@
 
 #include "core/aside.h"
 #include "core/meter.h"
+#include "core/semaphore.h"
 #include "s3/client.h"
 #include "s3/journal.h"
 #include "s3/past.h"
 #include "s3/sweep.h"
+#include "sched/task.h"
 
 struct station {
     struct core *core;
     const struct conf *conf;
     struct aside *aside; /* file times, folders, names */
     struct client clients[CONF_ENDPOINTS_MAX];
+    /* What of each rank may be sent at a time: what is staged ahead waits here (sched/depth). */
+    struct semaphore senders[TASK_RANKS];
     int folder_fd;             /* the run's local folder, or AT_FDCWD */
     uint64_t resolve;          /* for what is opened below it: RESOLVE_BENEATH, or 0 */
     uint64_t temp_tag;         /* of a job's temporary files; 0: they are nobody's */

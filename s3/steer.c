@@ -4,6 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "s3/multipart.h"
+
+/* For parts: small bufs have the rest. */
+static uint64_t steer_memory(const struct conf *conf)
+{
+    return conf->memory_bytes - conf->memory_bytes / 8;
+}
+
 /* More parts than the buffers hold would only wait for them. */
 static double steer_window_max(const struct conf *conf)
 {
@@ -54,6 +62,8 @@ enum err steer_open(struct steer *steer, const struct conf *conf, struct budget 
     for (uint32_t rank = 0; rank < TASK_RANKS && !err; rank++)
         err = fair_open(&steer->fairs[rank], &steer->prefixes);
     flow_init(&steer->flow, conf->cc, &limits);
+    depth_init(&steer->depth);
+    if (conf->stage_ahead != CONF_STAGE_AUTO) meter_set(&steer->ahead, conf->stage_ahead);
     meter_set(&steer->idle, BLAME_FINDING);
     steer->objects_max = conf->connections_max * conf->cpu_count;
     steer_give_out(steer);
@@ -177,16 +187,49 @@ static void steer_tick_grain(struct steer *steer, uint64_t now_ns, uint64_t serv
 {
     struct grain_totals totals = {0};
     uint64_t window = meter_read(&steer->window), bytes_max = GRAIN_BYTES_MAX;
+    uint64_t ahead = meter_read(&steer->ahead);
 
     for (uint32_t i = 0; i < steer->count; i++)
         traffic_add_parts(steer->traffics[i], &totals);
     if (steer->staged_bytes_max > 0)
-        bytes_max =
-            min_u64(steer->staged_bytes_max, steer->memory_bytes / (window + window / 4 + 1));
+        bytes_max = min_u64(steer->staged_bytes_max,
+                            steer->memory_bytes / (window + window / 4 + ahead + 1));
     uint64_t wait_ns = server_ns + flow_rtt_ns(&steer->flow);
     if (!grain_tick(&steer->grain, &totals, wait_ns, bytes_max)) return;
     meter_set(&steer->part_bytes, steer->grain.bytes);
     steer_note_grain(steer, steer->grain.bytes, now_ns);
+}
+
+/* What the memory has beside a window that is a quarter larger; and no more than that sends. */
+static uint32_t steer_ahead_max(const struct steer *steer)
+{
+    uint64_t window = meter_read(&steer->window), bytes = steer->conf->part_bytes;
+    if (bytes == 0) bytes = meter_read(&steer->part_bytes);
+    if (bytes == 0) bytes = MULTIPART_PART_BYTES;
+    uint64_t fit = steer_memory(steer->conf) / bytes;
+    uint64_t free = fit - min_u64(fit, window + window / 4);
+    return (uint32_t)min_u64(min_u64(window, free), (uint64_t)STEER_AHEAD_MAX * steer->count);
+}
+
+static void steer_tick_depth(struct steer *steer, uint64_t now_ns)
+{
+    struct depth_totals totals = {0};
+
+    for (uint32_t i = 0; i < steer->count; i++)
+        traffic_add_staged(steer->traffics[i], &totals);
+    if (steer->conf->stage_ahead != CONF_STAGE_AUTO) return;
+    if (!depth_tick(&steer->depth, now_ns, &totals, flow_window(&steer->flow),
+                    steer_ahead_max(steer)))
+        return;
+    struct steer_decision decision = {.now_ns = now_ns,
+                                      .knob = "parts staged ahead",
+                                      .before = steer->depth.before,
+                                      .after = steer->depth.parts,
+                                      .state = steer->depth.state,
+                                      .why = steer->depth.why,
+                                      .sample = steer->flow.sample};
+    meter_set(&steer->ahead, steer->depth.parts);
+    steer_note(steer, &decision);
 }
 
 void steer_find_grain(struct steer *steer, const struct conf *conf, uint64_t first_bytes,
@@ -194,7 +237,7 @@ void steer_find_grain(struct steer *steer, const struct conf *conf, uint64_t fir
 {
     grain_init(&steer->grain, first_bytes);
     meter_set(&steer->part_bytes, first_bytes);
-    steer->memory_bytes = conf->memory_bytes - conf->memory_bytes / 8; /* small bufs have that */
+    steer->memory_bytes = steer_memory(conf);
     steer->staged_bytes_max = staged_bytes_max;
 }
 
@@ -402,6 +445,7 @@ void steer_tick(struct steer *steer, uint64_t now_ns)
     if (steer->budget) steer_yield(steer, now_ns, &totals, rtt_ns);
     totals.refusals = steer->prefixes.path_refusals;
     steer_tick_grain(steer, now_ns, totals.server_ns);
+    steer_tick_depth(steer, now_ns);
     steer_tell_ration(steer, now_ns);
     steer_tell_pacing(steer, now_ns);
     steer_tell_windows(steer, now_ns);
@@ -417,9 +461,18 @@ uint32_t steer_share(const struct steer *steer, uint32_t core_index)
     return flow_share((uint32_t)meter_read(&steer->window), core_index, steer->count);
 }
 
+uint32_t steer_ahead(const struct steer *steer, uint32_t core_index)
+{
+    uint32_t ahead = (uint32_t)meter_read(&steer->ahead);
+
+    return ahead / steer->count + (core_index < ahead % steer->count);
+}
+
 uint32_t steer_parts_out_max(const struct steer *steer)
 {
-    return (uint32_t)min_u64(STEER_PARTS_MAX, 2 * meter_read(&steer->window));
+    uint64_t ahead = meter_read(&steer->ahead);
+
+    return (uint32_t)min_u64(STEER_PARTS_MAX, 2 * meter_read(&steer->window) + ahead);
 }
 
 /* Who is free while others wait for pace would do so as well, on whatever core. */

@@ -16,11 +16,14 @@
 #include "s3/conf.h"
 #include "s3/traffic.h"
 #include "sched/budget.h"
+#include "sched/depth.h"
 #include "sched/fair.h"
 #include "sched/flow.h"
 #include "sched/grain.h"
 #include "sched/ledbat.h"
 
+/* Parts that a core stages ahead, at most; FLOW_OBJECTS times as many objects. */
+#define STEER_AHEAD_MAX 16u
 #define STEER_PARTS_MAX 512u /* handed out at a time: twice what 256 connections can send */
 #define STEER_DECISIONS 256u /* a minute's worth, read several times a second */
 /* Parts in flight, of all cores, with which a path is full more often than not: a core begins with
@@ -48,6 +51,7 @@ struct steer_told { /* of what the cores do by themselves, as it was told last *
 
 struct steer {
     struct meter window;     /* parts in flight, all cores */
+    struct meter ahead;      /* parts that are staged beyond them, all cores (sched/depth) */
     struct meter part_bytes; /* the size of parts and ranges to be cut; 0: none is found here */
     struct meter idle;       /* what slots that are free lack: enum blame_cause, by the home core */
     struct meter flows;      /* connections in use, all cores, at the last tick */
@@ -57,6 +61,7 @@ struct steer {
     /* private */
     struct flow flow;
     struct grain grain;
+    struct depth depth;
     uint64_t memory_bytes, staged_bytes_max; /* of parts; of one part, 0: it is not staged */
     const struct conf *conf;
     struct ledbat ledbat;
@@ -94,7 +99,9 @@ uint64_t steer_part_bytes(struct steer *steer, uint64_t left_bytes, uint64_t now
 void steer_release(struct steer *steer); /* nothing is held back any more: the run is to end */
 /* From any thread. */
 uint32_t steer_share(const struct steer *steer, uint32_t core_index);
-/* How many parts may be handed out: as many again as are in flight, so that no core waits. */
+uint32_t steer_ahead(const struct steer *steer, uint32_t core_index); /* parts; may be 0 */
+/* How many parts may be handed out: as many again as are in flight, so that no core waits, and
+ * those staged ahead. */
 uint32_t steer_parts_out_max(const struct steer *steer);
 /* Of the slots of all cores, how many are busy, 0 to 1, and what the others lack. */
 double steer_filled(const struct steer *steer, uint64_t now_ns, enum blame_cause *idle);

@@ -211,6 +211,24 @@ void traffic_add_parts(const struct traffic *traffic, struct grain_totals *total
     totals->taken_ns += meter_read(&traffic->part_ns);
 }
 
+void traffic_on_staged(struct traffic *traffic, uint32_t rank, uint64_t taken_ns)
+{
+    rtt_add(&traffic->staging[rank], taken_ns);
+    meter_set(&traffic->staging_tail_ns[rank], rtt_timeout_ns(&traffic->staging[rank]));
+    meter_add(&traffic->staged[rank], 1);
+}
+
+void traffic_add_staged(const struct traffic *traffic, struct depth_totals *totals)
+{
+    totals->starved_ns += meter_read(&traffic->starved_ns);
+    totals->ready += meter_read(&traffic->ready);
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
+        totals->staged[rank] += meter_read(&traffic->staged[rank]);
+        totals->tail_ns[rank] =
+            max_u64(totals->tail_ns[rank], meter_read(&traffic->staging_tail_ns[rank]));
+    }
+}
+
 void traffic_on_failure(struct traffic *traffic, uint32_t prefix, enum err err)
 {
     if (err_class(err) == ERR_CLASS_SLOW) {

@@ -23,8 +23,10 @@
 #include "core/err.h"
 #include "core/meter.h"
 #include "sched/blame.h"
+#include "sched/depth.h"
 #include "sched/grain.h"
 #include "sched/prefixes.h"
+#include "sched/rtt.h"
 #include "sched/sample.h"
 #include "sched/straggler.h"
 
@@ -41,6 +43,9 @@ struct traffic {
     struct meter parts, part_bytes, part_ns; /* that are done (sched/grain), and their time */
     struct meter server_ns; /* the least for an answer, without its round trip; 0: none came */
     struct meter slot_parts, slot_objects; /* by the mover: that are in its slots */
+    /* By the mover and its parts, for sched/depth: places to send at that were free while parts
+     * were read, in part-ns; what was read, and the tail of its time; what is ready, in parts. */
+    struct meter starved_ns, staged[TASK_RANKS], staging_tail_ns[TASK_RANKS], ready;
     struct meter paced_ns; /* by the mover: when one of them waited for pace, the last time */
     struct meter cpu_ns;   /* by the mover: of the core's thread */
     /* By the mover: parts that may be in flight here, as they share a rate, and how many of them
@@ -50,6 +55,7 @@ struct traffic {
     struct meter shut;         /* hosts whose breaker is not closed, at the last look */
     struct meter cuts[STRAGGLER_LONE + 1]; /* by the lookout, by verdict */
     struct prefixes_cell *cells;           /* the same by prefix; NULL: nobody asks */
+    struct rtt staging[TASK_RANKS];        /* the core's own: of which the tails are */
     struct meter rtt_ns;                   /* the least of the last look; 0: nothing was in use */
     struct meter rtt_now_ns; /* the least smoothed one, of what moved since; 0: nothing did */
     struct meter flows;      /* connections in use, at the last look */
@@ -68,6 +74,9 @@ uint64_t traffic_busy_ns(const struct conn *conn);
 void traffic_on_wait(struct traffic *traffic, uint64_t server_ns);
 void traffic_on_part(struct traffic *traffic, uint64_t bytes, uint64_t taken_ns); /* it is done */
 void traffic_add_parts(const struct traffic *traffic, struct grain_totals *totals);
+/* A part or an object was read for the first time. */
+void traffic_on_staged(struct traffic *traffic, uint32_t rank, uint64_t taken_ns);
+void traffic_add_staged(const struct traffic *traffic, struct depth_totals *totals);
 void traffic_on_failure(struct traffic *traffic, uint32_t prefix, enum err err); /* of an attempt */
 /* From any thread. *rtt_ns becomes the least, where there is one, and so do the round trip of now
  * and the server's time of the totals. */

@@ -57,6 +57,19 @@ void report_say_limits(const struct why *why, const struct run_numbers *numbers,
                  human_rate(numbers->background_bytes_per_s, NS_PER_S, b));
 }
 
+static void say_flow(const struct report *report, const struct log *log)
+{
+    const struct run_numbers *numbers = &report->result.numbers;
+    char line[256], a[HUMAN_TEXT_BYTES];
+    struct writer w;
+    writer_init(&w, line, sizeof line);
+    writer_format(&w, "flow control %s: up to %" PRIu64 " parts of %s in flight at the end",
+                  report->cc, numbers->window, human_bytes(numbers->part_bytes, a));
+    if (numbers->staged_ahead > 0)
+        writer_format(&w, ", and %" PRIu64 " read ahead", numbers->staged_ahead);
+    log_line(log, LOG_DETAIL, "%s", writer_string(&w));
+}
+
 void report_say(const struct report *report, const struct log *log)
 {
     const struct run_result *result = &report->result;
@@ -79,10 +92,7 @@ void report_say(const struct report *report, const struct log *log)
     log_line(log, LOG_NOTE, "%s", writer_string(&w));
     say_warnings(report, log);
     report_say_limits(&report->why, numbers, result->elapsed_ns, log);
-    if (report->cc)
-        log_line(log, LOG_DETAIL, "flow control %s: up to %llu parts of %s in flight at the end",
-                 report->cc, (unsigned long long)numbers->window,
-                 human_bytes(numbers->part_bytes, a));
+    if (report->cc) say_flow(report, log);
     log_line(log, LOG_DETAIL, "%" PRIu64 " request%s, %" PRIu64 " %s, %" PRIu64 " connection%s",
              numbers->requests, human_plural(numbers->requests), numbers->retries,
              numbers->retries == 1 ? "retry" : "retries", numbers->connections,
@@ -116,6 +126,7 @@ static void add_numbers(cJSON *json, const struct run_numbers *numbers)
         {"cuts", numbers->cuts},
         {"cut_bytes", numbers->cut_bytes},
         {"window", numbers->window},
+        {"staged_ahead", numbers->staged_ahead},
         {"part_bytes", numbers->part_bytes},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)

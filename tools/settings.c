@@ -152,6 +152,13 @@ static const struct opts_row flow_rows[] = {
      .offset = SETTINGS_FIELD(cc),
      .help = "how many parts are in flight: found by measuring, by BBR's model, by CUBIC, or N in "
              "all, 1 to 512 (default auto)"},
+    {.kind = OPTS_TEXT,
+     .name = "stage-ahead",
+     .argument = "auto|N",
+     .offset = SETTINGS_FIELD(stage_ahead),
+     .help =
+         "parts of uploads that are read ahead of those that are sent, on all cores: as many as "
+         "keep them sending (default), or N, 0 to 16"},
     {.kind = OPTS_CHOICE,
      .name = "prefixes",
      .argument = "fair|static|none",
@@ -332,6 +339,20 @@ static enum err apply_cc(const struct settings *settings, struct conf *conf,
                         settings->cc, STEER_PARTS_MAX);
     conf->cc = (enum flow_kind)kind;
     conf->cc_fixed = (uint32_t)count;
+    return ERR_NONE;
+}
+
+static enum err apply_ahead(const struct settings *settings, struct conf *conf,
+                            char why[SETTINGS_WHY_BYTES])
+{
+    const char *word = settings->stage_ahead ? settings->stage_ahead : "auto";
+    uint64_t count = 0;
+    conf->stage_ahead = CONF_STAGE_AUTO;
+    if (strcmp(word, "auto") == 0) return ERR_NONE;
+    if (!bytes_parse_u64(bytes_of(word), &count) || count > STEER_AHEAD_MAX)
+        return complain(why, ERR_USAGE, "--stage-ahead %.40s: auto, or a number from 0 to %u", word,
+                        STEER_AHEAD_MAX);
+    conf->stage_ahead = (uint32_t)count;
     return ERR_NONE;
 }
 
@@ -518,6 +539,7 @@ enum err settings_apply(const struct settings *settings, struct settings_conf *t
     if (err == ERR_NONE) err = apply_rate(settings, to, why);
     if (err == ERR_NONE) err = apply_machine(settings, conf, why);
     if (err == ERR_NONE) err = apply_cc(settings, conf, why);
+    if (err == ERR_NONE) err = apply_ahead(settings, conf, why);
     if (err == ERR_NONE) err = apply_tcp_cc(settings, to, why);
     if (err == ERR_NONE) err = apply_connections(settings, conf, why);
     if (err == ERR_NONE) err = apply_endpoint(settings, to, why);

@@ -42,8 +42,8 @@ struct settings { /* fields in the types that tools/opts.h names */
     uint32_t addressing;
     bool sign, verify_tls;
     /* network and machine */
-    uint64_t connections, retries, deadline_ns; /* connections 0: as many as are found best */
-    const char *cc, *log_decisions;             /* cc NULL: the default */
+    uint64_t connections, retries, deadline_ns;   /* connections 0: as many as are found best */
+    const char *cc, *stage_ahead, *log_decisions; /* NULL: the default */
     uint32_t prefixes;
     uint64_t connect_timeout_ns, tls_timeout_ns, reply_timeout_ns, stall_timeout_ns;
     const char *tcp_congestion_control;

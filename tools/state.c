@@ -29,6 +29,7 @@ static const struct state_row rows[] = {
     STATE_ROW("before_bytes", numbers.before_bytes),
     STATE_ROW("retries", numbers.retries),
     STATE_ROW("window", numbers.window),
+    STATE_ROW("staged_ahead", numbers.staged_ahead),
     STATE_ROW("part_bytes", numbers.part_bytes),
     STATE_ROW("elapsed_ns", elapsed_ns),
     STATE_ROW("bytes_per_s", rate_bytes_per_s),

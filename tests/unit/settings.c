@@ -89,6 +89,33 @@ static void test_flow_control(void **state)
     }
 }
 
+static void test_stage_ahead(void **state)
+{
+    static const struct {
+        const char *word;
+        enum err err;
+        uint32_t ahead;
+    } rows[] = {
+        {NULL, ERR_NONE, CONF_STAGE_AUTO},
+        {"auto", ERR_NONE, CONF_STAGE_AUTO},
+        {"0", ERR_NONE, 0},
+        {"16", ERR_NONE, 16},
+        {"17", ERR_USAGE, 0},
+        {"-1", ERR_USAGE, 0},
+        {"", ERR_USAGE, 0},
+        {"some", ERR_USAGE, 0},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        f->settings.stage_ahead = rows[i].word;
+        assert_int_equal(apply(f), rows[i].err);
+        if (rows[i].err) assert_non_null(strstr(f->why, "--stage-ahead"));
+        if (rows[i].err) continue;
+        assert_int_equal(f->conf.conf.stage_ahead, rows[i].ahead);
+        settings_fini(&f->conf);
+    }
+}
+
 static void test_defaults(void **state)
 {
     struct fixture *f = *state;
@@ -221,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_flow_control, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_stage_ahead, setup, teardown),
         cmocka_unit_test_setup_teardown(test_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_options, setup, teardown),
         cmocka_unit_test_setup_teardown(test_environment, setup, teardown),

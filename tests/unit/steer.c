@@ -212,6 +212,77 @@ static void test_signals(void **state)
     }
 }
 
+/* A second in which `parts` were read in 250 ms each, while `free` of the window was. */
+static void read_for_a_second(struct world *w, uint32_t parts, double free, uint32_t ready)
+{
+    for (int t = 0; t < 20; t++) {
+        for (uint32_t i = 0; i < w->steer.count; i++) {
+            struct traffic *traffic = &w->traffics[i];
+            double starved_ns = free * (double)steer_share(&w->steer, i) * 50 * (double)NS_PER_MS;
+            meter_add(&traffic->starved_ns, (uint64_t)starved_ns);
+            meter_set(&traffic->ready, ready);
+            if (t % 5 == 0)
+                for (uint32_t k = 0; k < parts / 4; k++)
+                    traffic_on_staged(traffic, TASK_FIRST, 250 * NS_PER_MS);
+        }
+        tick(w);
+    }
+}
+
+/* Of the decisions since the last call, the newest of that knob; its knob "": there is none. */
+static struct steer_decision newest_of(struct world *w, const char *knob)
+{
+    struct steer_decision decision, newest = {.knob = ""};
+    while (steer_take(&w->steer, &decision))
+        if (strcmp(decision.knob, knob) == 0) newest = decision;
+    return newest;
+}
+
+/* More is staged ahead where reading leaves the window free, and all cores have a share of it; less
+ * where it is ready all the time, and where the memory has no room for it. */
+static void test_stages_ahead(void **state)
+{
+    struct world *w = open_world(FLOW_FIXED, 2);
+    struct steer_decision decision;
+    (void)state;
+    w->conf.cc_fixed = 6;
+    w->conf.part_bytes = 8 * MIB;
+    open_steer(w);
+    for (int s = 0; s < 4; s++)
+        read_for_a_second(w, 8, 0.25, 0);
+    decision = newest_of(w, "parts staged ahead");
+    assert_string_equal(decision.state, "more");
+    assert_true(decision.before == 0 && decision.after == 3); /* twice a quarter of 6 */
+    assert_int_equal(meter_read(&w->steer.ahead), 3);
+    assert_int_equal(steer_ahead(&w->steer, 0), 2);
+    assert_int_equal(steer_ahead(&w->steer, 1), 1);
+    assert_int_equal(steer_parts_out_max(&w->steer), 12 + 3);
+    for (int s = 0; s < 16; s++)
+        read_for_a_second(w, 8, 0, 1);
+    decision = newest_of(w, "parts staged ahead");
+    assert_string_equal(decision.state, "less");
+    assert_int_equal(meter_read(&w->steer.ahead), 1);
+    w->conf.memory_bytes = 7 * 8 * MIB; /* of which an eighth is not for parts */
+    read_for_a_second(w, 8, 0.25, 0);
+    decision = newest_of(w, "parts staged ahead");
+    assert_string_equal(decision.state, "bounded");
+    assert_int_equal(meter_read(&w->steer.ahead), 0);
+}
+
+static void test_stages_as_told(void **state)
+{
+    struct world *w = open_world(FLOW_FIXED, 2);
+    (void)state;
+    for (uint32_t ahead = 0; ahead < 6; ahead += 5) {
+        w->conf.stage_ahead = ahead;
+        open_steer(w);
+        for (int s = 0; s < 8; s++)
+            read_for_a_second(w, 8, 0.25, 0);
+        assert_int_equal(meter_read(&w->steer.ahead), ahead);
+        assert_string_equal(newest_of(w, "parts staged ahead").knob, "");
+    }
+}
+
 /* The run begins in a prefix that is limited, and the path answers to its refusals; once others are
  * found that are not, the path begins anew. */
 static void test_begins_again(void **state)
@@ -448,6 +519,8 @@ int main(void)
         cmocka_unit_test(test_what_counts_as_a_loss),
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_begins_again),
+        cmocka_unit_test(test_stages_ahead),
+        cmocka_unit_test(test_stages_as_told),
         cmocka_unit_test(test_gives_way),
         cmocka_unit_test(test_weights_are_told),
         cmocka_unit_test(test_cores_are_told),

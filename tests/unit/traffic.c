@@ -433,6 +433,28 @@ static void test_add_up(void **state)
 
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
 
+/* Of each kind by itself, and of the cores the slowest. */
+static void test_staged(void **state)
+{
+    struct depth_totals totals = {0};
+    (void)state;
+    traffic_add_staged(&traffic, &totals);
+    assert_int_equal(totals.tail_ns[TASK_FIRST] + totals.staged[TASK_FIRST], 0);
+    traffic_on_staged(&traffic, TASK_FIRST, 80 * MS); /* the first: half of it is its deviation */
+    traffic_on_staged(&traffic, TASK_THEN, 8 * MS);
+    traffic_on_staged(&traffic, TASK_THEN, 8 * MS);
+    meter_set(&traffic.starved_ns, 7);
+    meter_set(&traffic.ready, 2);
+    totals.tail_ns[TASK_THEN] = NS_PER_S; /* another core's */
+    traffic_add_staged(&traffic, &totals);
+    assert_int_equal(totals.staged[TASK_FIRST], 1);
+    assert_int_equal(totals.staged[TASK_THEN], 2);
+    assert_int_equal(totals.tail_ns[TASK_FIRST], 240 * MS);
+    assert_int_equal(totals.tail_ns[TASK_THEN], NS_PER_S);
+    assert_int_equal(totals.starved_ns, 7);
+    assert_int_equal(totals.ready, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_sums),    TEST(test_behind_a_hole),
@@ -442,6 +464,6 @@ int main(void)
                                        TEST(test_waits),   TEST(test_add_parts),
                                        TEST(test_add_up),  TEST(test_add_up_times),
                                        TEST(test_waiting), TEST(test_received_behind_a_hole),
-                                       TEST(test_losses)};
+                                       TEST(test_losses),  TEST(test_staged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,399 @@
+/* Uploads of one core: how many are begun, and how many of them are sent, as more is staged ahead
+ * or less. The parts are the test's own: they are read, and end, when it says so. */
+#include "s3/mover.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WINDOW 3u
+#define CONNS  8u
+#define WORKS  64u
+
+enum does { READING, QUEUING, SENDING };
+
+struct hand { /* what a slot has under way */
+    struct part *part;
+    struct work *work;
+    struct op *op;
+    struct op turn;
+    enum does does;
+    bool cancelled;
+};
+
+static struct core core;
+static struct conf conf;
+static struct budget budget;
+static struct steer steer;
+static struct bulletin bulletins[1];
+static struct mover mover;
+static struct lend *lends[] = {&mover.lend};
+static struct meter stop;
+static struct work_pool pool;
+static struct hand hands[WORKS]; /* in place while they are used: part NULL is free */
+static struct work *returned[WORKS];
+static uint32_t returned_count;
+
+/* --- the hands --- */
+
+static struct hand *hand_of(const struct part *part)
+{
+    for (uint32_t i = 0; i < WORKS; i++)
+        if (hands[i].part == part) return &hands[i];
+    return NULL;
+}
+
+static struct semaphore *senders(const struct hand *hand)
+{
+    return &mover.station.senders[hand->work->task.rank];
+}
+
+static void hand_end(struct hand *hand)
+{
+    if (hand->does == SENDING) semaphore_give(senders(hand));
+    if (hand->cancelled) work_fail(hand->work, ERR_CANCELLED, 0, "");
+    hand->part = NULL;
+    core_finish(&core, hand->op, hand->work->result.err);
+}
+
+static void on_turn(struct op *op)
+{
+    struct hand *hand = container_of(op, struct hand, turn);
+    if (!op->err) hand->does = SENDING;
+    if (op->err) hand_end(hand);
+}
+
+void part_init(struct part *part, struct station *station)
+{
+    part->station = station;
+}
+
+void part_fini(struct part *part)
+{
+    assert_null(hand_of(part));
+}
+
+void part_start(struct part *part, struct work *work, struct op *op)
+{
+    struct hand *hand = hand_of(NULL);
+    assert_non_null(hand);
+    assert_null(hand_of(part)); /* one at a time */
+    op_begin(op);
+    *hand = (struct hand){.part = part, .work = work, .op = op, .does = READING};
+    op_init(&hand->turn, on_turn);
+}
+
+void part_start_pipe(struct part *part, struct work *work, struct source *pipe, struct op *staged,
+                     struct op *op)
+{
+    (void)part, (void)work, (void)pipe, (void)staged, (void)op;
+    fail();
+}
+
+void part_go(struct part *part)
+{
+    (void)part;
+}
+
+bool part_is_reading(const struct part *part)
+{
+    return hand_of(part)->does == READING;
+}
+
+void part_cancel(struct part *part)
+{
+    struct hand *hand = hand_of(part);
+    hand->cancelled = true;
+    semaphore_cancel(senders(hand), &hand->turn);
+}
+
+void part_blame(const struct part *part, struct blame_tick *tick, double weight)
+{
+    (void)part;
+    blame_add(tick, BLAME_PATH, weight);
+}
+
+uint64_t part_moved_bytes(const struct part *part)
+{
+    (void)part;
+    return 0;
+}
+
+uint64_t part_staged_bytes_max(const struct station *station)
+{
+    (void)station;
+    return MIB;
+}
+
+static void read_is_over(struct hand *hand)
+{
+    assert_int_equal(hand->does, READING);
+    hand->does = semaphore_try(senders(hand)) ? SENDING : QUEUING;
+    if (hand->does == QUEUING) semaphore_take(senders(hand), &hand->turn);
+}
+
+/* --- a run of one core --- */
+
+static void on_return(struct lend *lend, struct task *task)
+{
+    (void)lend;
+    returned[returned_count++] = container_of(task, struct work, task);
+}
+
+static int set_up(void **state)
+{
+    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
+    char why[TLS_WHY_BYTES];
+    int raw;
+    (void)state;
+    alarm(60);
+    memset(&steer, 0, sizeof steer);
+    memset(&stop, 0, sizeof stop);
+    memset(hands, 0, sizeof hands);
+    returned_count = 0;
+    conf_init(&conf);
+    conf.cpu_count = 1;
+    conf.memory_bytes = GIB;
+    conf.connections_max = CONNS;
+    conf.cc = FLOW_FIXED;
+    conf.cc_fixed = WINDOW;
+    budget_init(&budget);
+    struct mover_options with = {.conf = &conf,
+                                 .kind = MOVER_UPLOADS,
+                                 .folder_fd = -1,
+                                 .bulletins = bulletins,
+                                 .budget = &budget,
+                                 .steer = &steer,
+                                 .stop = &stop,
+                                 .on_return = on_return};
+    assert_int_equal(core_open(&core, &options, &raw), ERR_NONE);
+    assert_int_equal(steer_open(&steer, &conf, &budget), ERR_NONE);
+    assert_int_equal(mover_open(&mover, &core, &with, why), ERR_NONE);
+    assert_int_equal(steer_join(&steer, &mover.station.clients[0].traffic), ERR_NONE);
+    lend_join(&mover.lend, lends, 1);
+    lend_use(&mover.lend, steer.fairs);
+    assert_int_equal(work_pool_init(&pool, WORKS), ERR_NONE);
+    mover_start(&mover);
+    return 0;
+}
+
+static uint32_t count_of(enum task_rank rank, enum does does)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < WORKS; i++)
+        count += hands[i].part && hands[i].work->task.rank == rank && hands[i].does == does;
+    return count;
+}
+
+static uint32_t begun(enum task_rank rank)
+{
+    return count_of(rank, READING) + count_of(rank, QUEUING) + count_of(rank, SENDING);
+}
+
+/* A few ticks: all is handed out that may be. */
+static void settle(void)
+{
+    for (uint64_t until_ns = core.now_ns + 2 * MOVER_TICK_NS; core.now_ns < until_ns;)
+        core_turn(&core, true);
+}
+
+static void read_all(void)
+{
+    for (uint32_t i = 0; i < WORKS; i++)
+        if (hands[i].part && hands[i].does == READING) read_is_over(&hands[i]);
+    settle();
+}
+
+static void end_one(enum task_rank rank)
+{
+    for (uint32_t i = 0; i < WORKS; i++) {
+        if (!hands[i].part || hands[i].work->task.rank != rank || hands[i].does != SENDING)
+            continue;
+        hand_end(&hands[i]);
+        return;
+    }
+    fail();
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    while (work_pool_free_count(&pool) + returned_count < WORKS) {
+        for (uint32_t i = 0; i < WORKS; i++) {
+            if (!hands[i].part) continue;
+            if (hands[i].does == READING) read_is_over(&hands[i]);
+            if (hands[i].does == SENDING) hand_end(&hands[i]);
+        }
+        core_turn(&core, true);
+    }
+    while (returned_count > 0)
+        work_give(&pool, &returned[--returned_count]);
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++)
+        assert_int_equal(mover.station.senders[rank].taken, 0);
+    mover_end(&mover);
+    while (!core.stopping)
+        core_turn(&core, true);
+    steer_close(&steer);
+    mover_close(&mover);
+    work_pool_fini(&pool);
+    core_close(&core);
+    return 0;
+}
+
+static void push(enum task_rank rank, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct work *work = work_take(&pool, 0);
+        assert_non_null(work);
+        work->kind = rank == TASK_FIRST ? WORK_PART : WORK_PUT;
+        work->bytes = MIB;
+        work->task.rank = (uint16_t)rank;
+        lend_push(&mover.lend, &work->task);
+    }
+}
+
+/* --- tests --- */
+
+/* What is staged ahead is begun and read, and waits; a place that gets free is its own. */
+static void test_ahead(void **state)
+{
+    (void)state;
+    meter_set(&steer.ahead, 2);
+    push(TASK_FIRST, 12);
+    push(TASK_THEN, 30);
+    settle();
+    assert_int_equal(begun(TASK_FIRST), WINDOW + 2);
+    assert_int_equal(begun(TASK_THEN), CONNS + 2 * FLOW_OBJECTS); /* 9 may, and 8 have one */
+    read_all();
+    assert_int_equal(count_of(TASK_FIRST, SENDING), WINDOW);
+    assert_int_equal(count_of(TASK_FIRST, QUEUING), 2);
+    assert_int_equal(count_of(TASK_THEN, SENDING), CONNS);
+    assert_int_equal(meter_read(&mover.station.clients[0].traffic.ready), 2 + 2);
+    end_one(TASK_FIRST);
+    settle();
+    assert_int_equal(count_of(TASK_FIRST, SENDING), WINDOW);
+    assert_int_equal(begun(TASK_FIRST), WINDOW + 2);
+}
+
+/* Without it all that is begun is sent, and nothing waits. */
+static void test_none_ahead(void **state)
+{
+    (void)state;
+    push(TASK_FIRST, 12);
+    settle();
+    assert_int_equal(begun(TASK_FIRST), WINDOW);
+    read_all();
+    assert_int_equal(count_of(TASK_FIRST, SENDING), WINDOW);
+    assert_int_equal(meter_read(&mover.station.clients[0].traffic.ready), 0);
+}
+
+/* Taken back while some wait: nobody waits for ever, and no more are begun than the window has. */
+static void test_taken_back(void **state)
+{
+    (void)state;
+    meter_set(&steer.ahead, 4);
+    push(TASK_FIRST, 20);
+    settle();
+    read_all();
+    assert_int_equal(count_of(TASK_FIRST, QUEUING), 4);
+    meter_set(&steer.ahead, 0);
+    settle();
+    assert_int_equal(count_of(TASK_FIRST, QUEUING), 0);
+    while (returned_count < 20) {
+        uint32_t before = returned_count;
+        end_one(TASK_FIRST);
+        while (returned_count == before)
+            core_turn(&core, true);
+        read_all();
+        assert_int_equal(count_of(TASK_FIRST, QUEUING), 0);
+        if (returned_count >= 8) assert_true(begun(TASK_FIRST) <= WINDOW);
+    }
+}
+
+/* Where a rate is the limit nothing is staged ahead; and what was begun is sent, in whatever part
+ * of the rate this core has. */
+static void test_rate(void **state)
+{
+    (void)state;
+    meter_set(&steer.ahead, 2);
+    push(TASK_FIRST, 20);
+    settle();
+    read_all();
+    budget_set(&budget, MIB, core.now_ns); /* one part at a time */
+    settle();
+    assert_int_equal(count_of(TASK_FIRST, QUEUING), 0);
+    while (returned_count < 12) {
+        uint32_t before = returned_count;
+        end_one(TASK_FIRST);
+        while (returned_count == before)
+            core_turn(&core, true);
+        read_all();
+        if (returned_count >= 8) assert_true(begun(TASK_FIRST) <= WINDOW);
+    }
+}
+
+/* In flight is what has a place in the window: what is staged beyond it is not. */
+static void test_flight(void **state)
+{
+    struct traffic *traffic = &mover.station.clients[0].traffic;
+    (void)state;
+    meter_set(&steer.ahead, 3);
+    push(TASK_FIRST, 12);
+    settle();
+    read_all();
+    uint64_t busy_ns = meter_read(&traffic->busy_ns), from_ns = core.now_ns;
+    settle();
+    busy_ns = meter_read(&traffic->busy_ns) - busy_ns;
+    assert_true(busy_ns <= WINDOW * (core.now_ns - from_ns + 2 * MOVER_TICK_NS));
+    assert_true(busy_ns > 0);
+}
+
+/* Free places count as far as parts are being read for them. */
+static void test_starved(void **state)
+{
+    struct traffic *traffic = &mover.station.clients[0].traffic;
+    (void)state;
+    settle();
+    assert_int_equal(meter_read(&traffic->starved_ns), 0);
+    push(TASK_FIRST, 2);
+    uint64_t from_ns = core.now_ns;
+    settle();
+    uint64_t starved_ns = meter_read(&traffic->starved_ns);
+    assert_true(starved_ns > 0 && starved_ns <= 2 * (core.now_ns - from_ns + MOVER_TICK_NS));
+    read_all();
+    starved_ns = meter_read(&traffic->starved_ns);
+    settle();
+    assert_int_equal(meter_read(&traffic->starved_ns), starved_ns);
+}
+
+static void test_stop(void **state)
+{
+    (void)state;
+    meter_set(&steer.ahead, 2);
+    push(TASK_FIRST, 12);
+    settle();
+    read_all();
+    meter_set(&stop, 1);
+    while (count_of(TASK_FIRST, QUEUING) > 0)
+        core_turn(&core, true);
+    while (count_of(TASK_FIRST, SENDING) > 0)
+        end_one(TASK_FIRST);
+    while (returned_count < 12)
+        core_turn(&core, true);
+    for (uint32_t i = 0; i < 12; i++)
+        assert_int_equal(returned[i]->result.err, ERR_CANCELLED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_ahead),  TEST(test_none_ahead), TEST(test_taken_back), TEST(test_rate),
+        TEST(test_flight), TEST(test_starved),    TEST(test_stop)};
+    return cmocka_run_group_tests_name("staging", tests, NULL, NULL);
+}
