@@ -48,6 +48,14 @@ enum err find_open_listing(struct find *find, struct client *client, struct byte
                         bytes_of(writer_string(&w)));
 }
 
+enum err find_open_key(struct find *find, struct client *client, struct bytes bucket,
+                       struct bytes key, struct bytes behind)
+{
+    find->kind = FIND_LISTING;
+    find->prefix_bytes = key.count;
+    return listing_open(&find->listing, client, bucket, key, BYTES(""), behind);
+}
+
 /* --- items --- */
 
 static void find_of_walk(struct find_item *item, const struct walk_entry *entry)

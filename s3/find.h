@@ -55,6 +55,10 @@ MUST_USE enum err find_open_walk(struct find *find, const char *root, enum walk_
                                  struct bytes behind);
 MUST_USE enum err find_open_listing(struct find *find, struct client *client, struct bytes bucket,
                                     struct bytes prefix, struct bytes behind);
+/* Is a key there, behind another one in the server's order? Then it is the first item, with no
+ * name. Errors: ERR_NO_MEMORY. */
+MUST_USE enum err find_open_key(struct find *find, struct client *client, struct bytes bucket,
+                                struct bytes key, struct bytes behind);
 /* The present item, or NULL when one must be waited for, or when the search is over. */
 const struct find_item *find_peek(struct find *find);
 void find_pop(struct find *find); /* its texts are valid until the next peek */

@@ -14,7 +14,8 @@ static struct search_branch *search_begin_branch(struct search *search, uint32_t
     op_init(&branch->op, search_on_found);
     branch->search = search;
     branch->open = true;
-    branch->plain = false;
+    branch->plain = branch->given = branch->ends = branch->doubts = false;
+    branch->previous = index;
     branch->behind[0] = branch->within[0] = branch->before[0] = '\0';
     search->last = index;
     if (search->count <= index) search->count = index + 1;
@@ -131,21 +132,104 @@ static void search_wait(struct search_branch *branch)
     find_wait(&branch->find, &branch->op);
 }
 
+/* --- where a branch ends --- */
+
+/* Its first name is the end of the one before it, which is there still: without that name there is
+ * no further fork, so that no place was taken anew. */
+static void search_on_first(struct search *search, uint32_t index, const struct find_item *item)
+{
+    struct search_branch *branch = &search->branches[index];
+    struct search_branch *previous = &search->branches[branch->previous];
+
+    if (branch->given || search->kind != FIND_LISTING) return;
+    branch->given = true;
+    if (branch->previous == index) return;
+    previous->ends = true;
+    if (!bytes_to_string(item->name, previous->end, sizeof previous->end)) previous->end[0] = '\0';
+}
+
+static struct bytes search_key(const struct search *search, struct bytes name, char *area,
+                               size_t bytes)
+{
+    struct writer w;
+
+    writer_init(&w, area, bytes);
+    writer_put(&w, search->prefix);
+    writer_put(&w, name);
+    return bytes_of(writer_string(&w));
+}
+
+/* It stands behind its end, which it has not met: the server is asked whether that comes yet. */
+static void search_doubt(struct search *search, struct search_branch *branch, struct bytes name)
+{
+    char end[2 * KEY_BYTES_MAX + 1], present[2 * KEY_BYTES_MAX + 1];
+    struct bytes behind = search_key(search, name, present, sizeof present);
+    struct bytes key = search_key(search, bytes_of(branch->end), end, sizeof end);
+
+    branch->doubts = true;
+    find_close(&branch->find);
+    find_init(&branch->find, search->core);
+    enum err err = find_open_key(&branch->find, search->client, search->bucket, key, behind);
+    if (!err) {
+        search_wait(branch);
+        return;
+    }
+    search_fail(search, err, "");
+    find_stop(&branch->find);
+}
+
+static void search_resolve(struct search *search, struct search_branch *branch)
+{
+    const struct find_item *item = find_peek(&branch->find);
+
+    if (!item) {
+        search_wait(branch);
+        return;
+    }
+    if (item->name.count == 0)
+        search_on_disorder(search);
+    else
+        find_stop(&branch->find);
+}
+
+/* May a branch give what it met behind its folder? If not, it waits or has ended. */
+static bool search_may_give(struct search *search, struct search_branch *branch,
+                            const struct find_item *item)
+{
+    if (search->kind == FIND_LISTING && !branch->ends) {
+        (void)search_peek(search, branch->next);
+        if (search->stopped || search->err) return false;
+        if (!branch->ends) return search_branch_is_over(&search->branches[branch->next]);
+    }
+    int order = branch->ends ? bytes_compare(item->name, bytes_of(branch->end)) : 0;
+    if (order < 0) return true;
+    if (order == 0 || search->sees_all)
+        find_stop(&branch->find);
+    else
+        search_doubt(search, branch, item->name);
+    return false;
+}
+
 const struct find_item *search_peek(struct search *search, uint32_t index)
 {
     struct search_branch *branch = &search->branches[index];
     const struct find_item *item;
 
     if (!branch->open || search->stopped) return NULL;
+    if (branch->doubts) {
+        search_resolve(search, branch);
+        return NULL;
+    }
     while ((item = find_peek(&branch->find)) != NULL) {
         if (search_is_disordered(search, branch, item)) search_on_disorder(search);
         if (search->stopped) return NULL;
-        if (search_is_beyond(branch, item)) {
-            find_stop(&branch->find);
-            return NULL;
+        if (search_is_beyond(branch, item) && !search_may_give(search, branch, item)) return NULL;
+        if (!search_is_before(search, branch, item)) {
+            search_on_first(search, index, item);
+            return item;
         }
-        if (!search_is_before(search, branch, item)) return item;
         search->restarts |= search->kind == FIND_LISTING;
+        search->sees_all |= bytes_start_with(item->name, bytes_of(branch->behind));
         search_pop(search, index);
     }
     search_wait(branch);
@@ -201,6 +285,8 @@ bool search_fork(struct search *search, uint32_t index)
         return false;
     }
     CHECK(bytes_to_string(folder, branch->within, sizeof branch->within));
+    branch->next = place;
+    search->branches[place].previous = index;
     search->forked = true;
     return true;
 }
@@ -212,10 +298,10 @@ static bool search_begins_again(struct search_branch *branch, enum err err)
     bool refused = err == ERR_REQUEST || err == ERR_UNSUPPORTED;
 
     if (!refused || search->kind != FIND_LISTING || search->stopped) return false;
-    if (!branch->behind[0] || branch->before[0] || branch->plain) return false;
+    if (!branch->behind[0] || branch->before[0] || branch->plain || branch->doubts) return false;
     find_close(&branch->find);
     find_init(&branch->find, search->core);
-    branch->plain = search->restarts = true;
+    branch->plain = search->restarts = search->sees_all = true;
     return !find_open_listing(&branch->find, search->client, search->bucket, search->prefix,
                               BYTES(""));
 }

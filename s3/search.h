@@ -13,8 +13,12 @@
  * walk has that by itself. S3 promises it of a listing, but for directory buckets, which are never
  * forked; it is checked of what is seen: a server that lists in another order is not forked, one
  * that begins to when it is fails the search. A server that cannot begin in the midst begins at the
- * beginning, once: what comes before is passed over, and it is not forked again. Lives on one core.
- */
+ * beginning, once: what comes before is passed over, and it is not forked again.
+ *
+ * A branch of a listing ends where its next one found its first name: what a server puts between
+ * this and the folder, a branch gives itself. One that passes the place of that name and has not
+ * met it asks whether it is behind: then the order is not that of bytes, and the search fails. If
+ * not, the name came or went meanwhile. Lives on one core. */
 #ifndef S3_SEARCH_H
 #define S3_SEARCH_H
 
@@ -32,9 +36,13 @@ struct search_branch {
     /* private */
     struct op op; /* of find_wait() */
     struct search *search;
+    uint32_t previous, next; /* LISTING: which has what is before it, and behind it */
+    bool given, ends;        /* it gave a name; the next one did, which is `end` */
+    bool doubts;             /* it passed `end` and has not met it: it asks why */
     bool open, plain; /* plain: begun at the beginning, since the server refused to begin behind */
     char behind[KEY_BYTES_MAX + 1]; /* the folder that it began behind; "": at the beginning */
     char within[KEY_BYTES_MAX + 1]; /* the folder that it ends with; "": goes to the end */
+    char end[KEY_BYTES_MAX + 1];
     char before[KEY_BYTES_MAX + 1]; /* LISTING: the name that it gave last */
 };
 
@@ -53,7 +61,8 @@ struct search {
     struct bytes bucket, prefix;
     uint32_t last; /* the branch that has all the rest */
     bool stopped, forked, disordered;
-    bool restarts; /* the server began a branch at the beginning */
+    bool restarts; /* the server began a branch at the beginning … */
+    bool sees_all; /* … and is known to: all branches see all keys */
 };
 
 /* on_found: a branch has something to say again: an item, that it is over, or search->err. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <cmocka.h>
 
@@ -16,14 +17,17 @@
 #define NAMES_MAX 400u
 #define SEEDS     2000u
 
-enum order { SORTED, NEVER_SORTED, UNSORTED_LATER };
+enum order { SORTED, NEVER_SORTED, UNSORTED_LATER, NO_CASE };
 
 static struct core core;
 static struct rand rand_state;
 static struct search search;
 static char names[NAMES_MAX][32];
 static uint32_t name_count, seen[NAMES_MAX], calls;
-static bool knows_behind; /* the server begins where it is asked to */
+static bool hidden[NAMES_MAX]; /* not there yet, or any more */
+static bool no_case;           /* the server's order */
+static uint32_t asked;         /* whether a name is behind another one */
+static bool knows_behind;      /* the server begins where it is asked to */
 static uint32_t disorder_at;
 
 /* --- finds: names in pages, from an index on --- */
@@ -32,6 +36,7 @@ struct place {
     struct op *waiting;
     uint32_t next, ready; /* of names[]; those below `ready` are there */
     char text[32];
+    bool asks; /* for its next name only */
 };
 
 static struct place places[SEARCH_BRANCHES_MAX];
@@ -75,6 +80,12 @@ enum err find_open_walk(struct find *find, const char *root, enum walk_symlinks 
     return begin(find, at);
 }
 
+static int compare_as_server(const char *a, const char *b)
+{
+    int cases = no_case ? strcasecmp(a, b) : 0;
+    return cases ? cases : strcmp(a, b);
+}
+
 /* A server compares keys. */
 enum err find_open_listing(struct find *find, struct client *client, struct bytes bucket,
                            struct bytes prefix, struct bytes behind)
@@ -83,11 +94,28 @@ enum err find_open_listing(struct find *find, struct client *client, struct byte
     assert_null(client);
     assert_true(bucket.count >= 6);
     assert_int_equal(prefix.count, 2);
+    char after[40];
+    snprintf(after, sizeof after, "%.*s\xf4\x8f\xbf\xbf", (int)behind.count, behind.data);
     while (at < name_count && behind.count > 0 && knows_behind &&
-           (bytes_start_with(bytes_of(names[at]), behind) ||
-            bytes_compare(bytes_of(names[at]), behind) < 0))
+           compare_as_server(names[at], after) <= 0)
         at++;
     return begin(find, at);
+}
+
+enum err find_open_key(struct find *find, struct client *client, struct bytes bucket,
+                       struct bytes key, struct bytes behind)
+{
+    uint32_t at = 0;
+    assert_null(client);
+    assert_true(bucket.count >= 6 && knows_behind);
+    while (at < name_count && strcmp(names[at], key.data + 2) != 0)
+        at++;
+    assert_true(at < name_count);
+    asked++;
+    open_now++;
+    bool is_there = !hidden[at] && compare_as_server(names[at], behind.data + 2) > 0;
+    *place_of(find) = (struct place){.next = is_there ? at : name_count, .asks = true};
+    return ERR_NONE;
 }
 
 void find_open_one(struct find *find, const struct find_item *item)
@@ -101,11 +129,14 @@ const struct find_item *find_peek(struct find *find)
 {
     struct place *place = place_of(find);
     if (find->stopped || find->over) return NULL;
+    while (!find->has_item && place->next < name_count && hidden[place->next])
+        place->next++;
     if (!find->has_item && place->next == name_count) find->over = !place->waiting;
     if (find->has_item || place->waiting || place->next >= place->ready)
         return find->has_item ? &find->item : NULL;
     snprintf(place->text, sizeof place->text, "%s", names[place->next]);
     find->item = (struct find_item){.verdict = FIND_MOVE, .name = bytes_of(place->text)};
+    if (place->asks) find->item.name = BYTES("");
     if (place->text[0] == '!') { /* the root could not be read */
         find->item.verdict = FIND_FAIL;
         find->item.name = BYTES("");
@@ -151,7 +182,8 @@ void find_close(struct find *find)
 static void deliver(struct place *place, enum err err)
 {
     struct op *op = place->waiting;
-    place->ready = (uint32_t)min_u64(name_count, place->ready + 1 + rand_below(&rand_state, 9));
+    place->ready = (uint32_t)min_u64(name_count, max_u64(place->next, place->ready) + 1 +
+                                                     rand_below(&rand_state, 9));
     place->waiting = NULL;
     op->out = false;
     op->err = err;
@@ -174,17 +206,25 @@ static void on_found(struct search *s)
 
 static int compare(const void *a, const void *b)
 {
-    return strcmp(a, b);
+    return compare_as_server(a, b);
 }
 
 /* Few folders and short names, so that some begin with others: "a", "a.b", "a/…", "a0". */
 static void make_names(enum order order)
 {
-    static const char *const folders[] = {"a/", "a.b/", "a0/", "b/", "c/x/", "c/y/", "d/", ""};
+    static const char *const of_bytes[] = {"a/", "a.b/", "a0/", "b/", "c/x/", "c/y/", "d/", ""};
+    static const char *const of_words[] = {"A/", "a/", "B/", "b/", "b0/", "C/x/", "c/x/", ""};
+    const char *const *folders = order == NO_CASE ? of_words : of_bytes;
+    bool apart = order == NO_CASE && rand_below(&rand_state, 2); /* numbers tell the folder */
+    uint32_t spread = 0;
+    no_case = order == NO_CASE;
+    memset(hidden, 0, sizeof hidden);
     name_count = 1 + (uint32_t)rand_below(&rand_state, NAMES_MAX - 1);
     memset(seen, 0, sizeof seen);
-    for (uint32_t i = 0; i < name_count; i++)
-        snprintf(names[i], sizeof names[i], "%s%03u", folders[rand_below(&rand_state, 8)], i);
+    for (uint32_t i = 0; i < name_count; i++) {
+        spread = apart ? i * 8 / name_count : (uint32_t)rand_below(&rand_state, 8);
+        snprintf(names[i], sizeof names[i], "%s%03u", folders[spread], i);
+    }
     if (order != NEVER_SORTED) qsort(names, name_count, sizeof names[0], compare);
     disorder_at = name_count;
     if (order != UNSORTED_LATER || name_count < 20) return;
@@ -208,26 +248,51 @@ static void note(const struct find_item *item)
     fail_msg("found what is not there: %.*s", (int)item->name.count, item->name.data);
 }
 
+/* A step of any branch; was it forked? */
+static bool run_on(uint32_t forks_in_100)
+{
+    bool forked = false;
+    uint32_t index = (uint32_t)rand_below(&rand_state, search.count);
+    const struct find_item *item = search_peek(&search, index);
+    if (item && rand_below(&rand_state, 100) < forks_in_100) {
+        bool last = search.last == index;
+        forked = search_fork(&search, index);
+        assert_true(last || !forked);
+        assert_ptr_equal(search_peek(&search, index), item); /* it is where it was */
+    } else if (item) {
+        note(item);
+        search_pop(&search, index);
+    }
+    struct place *place = &places[rand_below(&rand_state, SEARCH_BRANCHES_MAX)];
+    if (place->waiting) deliver(place, ERR_NONE);
+    return forked;
+}
+
 static uint32_t run_to_the_end(uint32_t forks_in_100)
 {
     uint32_t forks = 0;
-    while (!search_is_over(&search)) {
-        uint32_t index = (uint32_t)rand_below(&rand_state, search.count);
-        const struct find_item *item = search_peek(&search, index);
-        if (item && rand_below(&rand_state, 100) < forks_in_100) {
-            bool last = search.last == index;
-            bool forked = search_fork(&search, index);
-            assert_true(last || !forked);
-            forks += forked;
-            assert_ptr_equal(search_peek(&search, index), item); /* it is where it was */
-        } else if (item) {
-            note(item);
-            search_pop(&search, index);
-        }
-        struct place *place = &places[rand_below(&rand_state, SEARCH_BRANCHES_MAX)];
-        if (place->waiting) deliver(place, ERR_NONE);
-    }
+    while (!search_is_over(&search))
+        forks += run_on(forks_in_100);
     return forks;
+}
+
+/* The name that some branch gave first, if it gave one. */
+static uint32_t next_of_any(void)
+{
+    const struct search_branch *branch =
+        &search.branches[rand_below(&rand_state, SEARCH_BRANCHES_MAX)];
+    uint32_t i = 0;
+    while (i < name_count && (!branch->ends || strcmp(names[i], branch->end) != 0))
+        i++;
+    return i;
+}
+
+/* Is a name no branch's present one? */
+static bool is_held_by_none(uint32_t name)
+{
+    for (uint32_t i = 0; i < search.count; i++)
+        if (search.branches[i].find.has_item && places[i].next == name) return false;
+    return true;
 }
 
 static void open_search(enum find_kind kind)
@@ -306,6 +371,62 @@ static void test_disorder(void **state)
         close_search();
     }
     assert_true(forked > SEEDS / 4 && failed > SEEDS / 8);
+}
+
+/* A server for which "Data/" and "data/" are alike, and mixed: all of it, or that is said. */
+static void test_no_case(void **state)
+{
+    uint32_t failed = 0, whole = 0;
+    (void)state;
+    asked = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        rand_init(&rand_state, seed);
+        make_names(NO_CASE);
+        name_count = seed % 3 ? name_count : (uint32_t)min_u64(name_count, 8);
+        knows_behind = seed % 8 > 0;
+        open_search(FIND_LISTING);
+        uint32_t forks = run_to_the_end(seed % 5 ? 10 : 60);
+        failed += forks > 0 && search.err;
+        whole += forks > 0 && !search.err;
+        if (!search.err && !is_each_once()) fail_msg("lost: seed %llu", (unsigned long long)seed);
+        if (search.err) assert_non_null(strstr(search.why, "--prefixes none"));
+        close_search();
+    }
+    no_case = false;
+    assert_true(failed > SEEDS / 8 && whole > SEEDS / 100 && asked > 20);
+}
+
+/* Names come and go while the search is forked: those that are there all the time are found once,
+ * the others at most, and nothing is taken for disorder. */
+static void test_comes_and_goes(void **state)
+{
+    (void)state;
+    asked = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        bool appears[NAMES_MAX] = {false}, changed[NAMES_MAX] = {false};
+        rand_init(&rand_state, seed);
+        make_names(SORTED);
+        knows_behind = seed % 8 > 0;
+        for (uint32_t i = 0; i < name_count; i++)
+            hidden[i] = appears[i] = rand_below(&rand_state, 3) == 0;
+        open_search(FIND_LISTING);
+        while (!search_is_over(&search)) {
+            uint32_t i = (uint32_t)rand_below(&rand_state, name_count);
+            if (rand_below(&rand_state, 2)) i = next_of_any();
+            if (i < name_count && !changed[i] && is_held_by_none(i)) {
+                hidden[i] = !hidden[i];
+                changed[i] = true;
+            }
+            run_on(30);
+        }
+        for (uint32_t i = 0; i < name_count; i++)
+            if (seen[i] > 1 || (!seen[i] && !changed[i] && !appears[i]))
+                fail_msg("%s: %u, seed %llu", names[i], seen[i], (unsigned long long)seed);
+        assert_int_equal(search.err, ERR_NONE);
+        close_search();
+    }
+    memset(hidden, 0, sizeof hidden);
+    assert_true(asked > 20);
 }
 
 /* Once keys were out of order there is no fork; and none in a name that is in no folder. */
@@ -525,6 +646,7 @@ int main(void)
         cmocka_unit_test(test_folder_fails),   cmocka_unit_test(test_restarts_once),
         cmocka_unit_test(test_last_word),      cmocka_unit_test(test_failures),
         cmocka_unit_test(test_refuses_behind), cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_no_case),        cmocka_unit_test(test_comes_and_goes),
     };
     return cmocka_run_group_tests_name("search", tests, NULL, NULL);
 }
