@@ -159,6 +159,15 @@ static void tune_end_pair(struct tune *tune)
     }
 }
 
+/* More is in flight than the slot's window, as parts of before go on: nothing is learnt from it. */
+static bool tune_waits(struct tune *tune, const struct sample *sample)
+{
+    if (sample->load <= TUNE_FOLLOWED * (double)lround(tune->cc.window)) return false;
+    if (sample->now_ns - tune->slot_ns > TUNE_FOLLOW_NS)
+        tune_rest(tune, tune_longer_rest(tune), "what is in flight follows too slowly");
+    return true;
+}
+
 /* A glance of the slot; its rate is the mean over two rounds. */
 static void tune_on_try(struct tune *tune, const struct sample *sample)
 {
@@ -166,6 +175,7 @@ static void tune_on_try(struct tune *tune, const struct sample *sample)
 
     if (tune->slot_ns == 0) tune->slot_ns = sample->now_ns - sample->interval_ns;
     if (sample->now_ns - sample->interval_ns < tune->slot_ns + settle_ns) return;
+    if (tune->slot_s <= 0 && !tune->slot_lags && tune_waits(tune, sample)) return;
     if (!tune->slot_lags) {
         double interval_s = (double)sample->interval_ns / (double)NS_PER_S;
         tune->slot_bytes += sample->rate_bytes_per_s * interval_s;

@@ -22,6 +22,7 @@ struct path {
     double latency_s, part_bytes;
     double knee, refuse; /* requests in flight; 0: none */
     double noise;        /* of the rate, a standard deviation */
+    double drain;        /* of what is beyond the window, a tick */
     double work;         /* requests that there are at most; 0: no end */
     double cpu;          /* bytes/s that the cores can move; 0: any */
     uint64_t rtt_ns;
@@ -40,6 +41,7 @@ static inline void path_init(struct path *path)
     path->latency_s = 0.1;
     path->part_bytes = 8 * MIB;
     path->noise = 0.01;
+    path->drain = 0.1;
     path->rtt_ns = 50 * NS_PER_MS;
     path->now_ns = NS_PER_S;
     rand_init(&path->rand, 11);
@@ -68,13 +70,13 @@ static inline double path_noise(struct path *path)
     return 1 + path->noise * sum;
 }
 
-/* One tick with this window; what is beyond it drains by a tenth a tick. */
+/* One tick with this window; what is beyond it drains as parts end. */
 static inline void path_tick(struct path *path, double window)
 {
     struct sample_totals *totals = &path->totals;
     double s = (double)PATH_TICK_NS / (double)NS_PER_S;
     double wanted = path->work > 0 ? fmin(window, path->work) : window;
-    path->flight = wanted >= path->flight ? wanted : fmax(wanted, 0.9 * path->flight);
+    path->flight = wanted >= path->flight ? wanted : fmax(wanted, (1 - path->drain) * path->flight);
     double rate = path_rate(path, path->flight) * fmax(0.1, path_noise(path));
     if (path->cpu > 0) rate = fmin(rate, path->cpu);
     double requests = rate * s / path->part_bytes;

@@ -122,6 +122,27 @@ static void test_round_trips_change(void **state)
     }
 }
 
+/* Parts that take a quarter of a minute: less in flight shows when they have ended, not before, so
+ * that for a while it seems to cost nothing. */
+static void test_long_parts(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed <= 8; seed++) {
+        struct world w;
+        open_world(&w, 8);
+        use_path(&w, &(struct test_path){62.5e6, 1.2e6, 0.1, 0.02, 50});
+        rand_init(&w.path.rand, seed);
+        w.path.drain = 0.004; /* a tick of 50 ms: a half of them in 9 s */
+        drive(&w, 60);
+        double least = 1;
+        for (int i = 0; i < 30; i++)
+            least = fmin(least, drive(&w, 20) / w.path.capacity);
+        print_message("seed %u: %.3f at least, %.0f of %.0f\n", seed, least, w.tune.level,
+                      path_knee(&w.path));
+        assert_true(least > 0.95);
+    }
+}
+
 /* Each kind of step, both ways, wherever in a rest or an experiment it comes. */
 static void test_steps(void **state)
 {
@@ -379,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_short_path),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_round_trips_change),
+        cmocka_unit_test(test_long_parts),
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_connections_get_slower),
         cmocka_unit_test(test_noise_is_no_change),
