@@ -17,7 +17,7 @@ static void semaphore_serve(struct semaphore *semaphore)
     }
 }
 
-bool semaphore_try(struct semaphore *semaphore)
+bool semaphore_try_take(struct semaphore *semaphore)
 {
     if (semaphore->taken >= semaphore->max || semaphore->waiting_count > 0) return false;
     semaphore->taken++;

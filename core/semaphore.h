@@ -18,7 +18,7 @@ struct semaphore {
 
 void semaphore_init(struct semaphore *semaphore, struct core *core, uint32_t max);
 /* True: a place is had at once, which its owner gives back. */
-MUST_USE bool semaphore_try(struct semaphore *semaphore);
+MUST_USE bool semaphore_try_take(struct semaphore *semaphore);
 /* The op is done when it has its place; or with ERR_CANCELLED, and without one. */
 void semaphore_take(struct semaphore *semaphore, struct op *op);
 void semaphore_give(struct semaphore *semaphore);

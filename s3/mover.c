@@ -195,15 +195,16 @@ static uint32_t mover_begun_max(const struct mover *mover, uint32_t rank)
     return mover_allowed(mover, rank) + mover_ahead(mover, rank);
 }
 
-/* What was begun before the window was cut is sent, as sched/prr says. Somebody always may. */
+/* What was sent before the window was cut goes on, and as it ends what waits follows it, as
+ * sched/prr says; never more than before. Somebody always may. */
 static void mover_set_senders(struct mover *mover)
 {
     if (!mover->parts) return;
     for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
         uint32_t begun = mover->in_slots[rank], ahead = mover_ahead(mover, rank);
-        uint32_t max = begun > ahead ? begun - ahead : 1;
-        semaphore_set(&mover->station.senders[rank],
-                      (uint32_t)max_u64(max, mover_allowed(mover, rank)));
+        struct semaphore *senders = &mover->station.senders[rank];
+        uint64_t max = begun > ahead ? min_u64(begun - ahead, senders->max) : 1;
+        semaphore_set(senders, (uint32_t)max_u64(max, mover_allowed(mover, rank)));
     }
 }
 
@@ -214,11 +215,13 @@ static void mover_want(struct mover *mover, uint32_t rank, uint32_t count)
     lend_want(&mover->lend, (enum task_rank)rank, count);
 }
 
-/* More parts may be there than a moment ago. */
-static void mover_want_parts(struct mover *mover)
+/* More may be there than a moment ago: a rate was lifted, a part is about to end. */
+static void mover_want_more(struct mover *mover)
 {
-    uint32_t allowed = mover_begun_max(mover, TASK_FIRST), asked = mover->asked[TASK_FIRST];
-    if (allowed > asked) mover_want(mover, TASK_FIRST, allowed - asked);
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
+        uint32_t allowed = mover_begun_max(mover, rank), asked = mover->asked[rank];
+        if (allowed > asked) mover_want(mover, rank, allowed - asked);
+    }
 }
 
 /* What gives way has a rate that changes all the time: it says nothing of the next seconds. */
@@ -248,11 +251,9 @@ static void mover_follow(struct mover *mover)
     if (share == mover->parts_share && ahead == mover->ahead) return;
     mover->parts_share = share;
     mover->ahead = ahead;
-    for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
-        uint32_t allowed = mover_begun_max(mover, rank);
-        prr_set(&mover->prr[rank], allowed, mover->asked[rank]);
-        if (allowed > mover->asked[rank]) mover_want(mover, rank, allowed - mover->asked[rank]);
-    }
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++)
+        prr_set(&mover->prr[rank], mover_begun_max(mover, rank), mover->asked[rank]);
+    mover_want_more(mover);
 }
 
 /* Of those that were begun, how many have a place in the window: those staged ahead have not. */
@@ -330,34 +331,55 @@ static void mover_blame_slot(const struct mover_slot *slot, struct blame_tick *t
 static void mover_tell_slots(struct mover *mover, const struct blame_tick *tick)
 {
     struct traffic *traffic = &mover->station.clients[mover->endpoint].traffic;
-    meter_set(&traffic->slot_parts, mover->in_slots[TASK_FIRST]);
-    meter_set(&traffic->slot_objects, mover->in_slots[TASK_THEN]);
+    meter_set(&traffic->slot_parts, mover_flight(mover, TASK_FIRST));
+    meter_set(&traffic->slot_objects, mover_flight(mover, TASK_THEN));
     meter_set(&traffic->cpu_ns, mover->thread.ran_ns + mover->thread.waited_ns);
     if (tick->weights[BLAME_PACE] > 0) meter_set(&traffic->paced_ns, tick->now_ns);
 }
 
 /* For sched/depth: of the time in which the core had nothing to do, the places of the window that
- * were free while as many parts were read. */
+ * were free while as many parts were read. Where fewer are begun than may be, work is what lacks.
+ * */
 static void mover_tell_staging(struct mover *mover, const struct blame_tick *tick)
 {
     struct traffic *traffic = &mover->station.clients[mover->endpoint].traffic;
-    const struct link *link = mover->busy.head.next;
-    uint32_t reading[TASK_RANKS] = {0}, starved[TASK_RANKS], ready = 0;
     uint64_t rest_ns = tick->passed_ns - min_u64(tick->passed_ns, tick->ran_ns + tick->waited_ns);
-    for (; link != &mover->busy.head; link = link->next) {
-        const struct mover_slot *slot = container_of(link, struct mover_slot, link);
-        reading[slot->work->task.rank] += part_is_reading(slot->part);
-    }
+    uint64_t starved[TASK_RANKS] = {0};
+    uint32_t ready = 0;
     for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
-        const struct semaphore *senders = &mover->station.senders[rank];
-        uint32_t allowed = mover_allowed(mover, rank);
-        uint32_t free = allowed - (uint32_t)min_u64(allowed, senders->taken);
-        starved[rank] = (uint32_t)min_u64(free, reading[rank]);
-        ready += senders->waiting_count * (rank == TASK_FIRST ? FLOW_OBJECTS : 1);
+        if (mover->in_slots[rank] >= mover_begun_max(mover, rank))
+            starved[rank] = mover->lacking[rank] * rest_ns;
+        ready +=
+            mover->station.senders[rank].waiting_count * (rank == TASK_FIRST ? FLOW_OBJECTS : 1);
     }
     meter_set(&traffic->ready, ready / FLOW_OBJECTS);
     meter_add(&traffic->starved_ns,
-              starved[TASK_FIRST] * rest_ns + starved[TASK_THEN] * rest_ns / FLOW_OBJECTS);
+              max_u64(starved[TASK_FIRST], starved[TASK_THEN] / FLOW_OBJECTS));
+}
+
+/* Parts that are read, and of these as many as have a place to be sent at: those are waited for. */
+static void mover_count_reading(struct mover *mover)
+{
+    const struct link *link = mover->busy.head.next;
+    memset(mover->reading, 0, sizeof mover->reading);
+    for (; link != &mover->busy.head; link = link->next) {
+        const struct mover_slot *slot = container_of(link, struct mover_slot, link);
+        mover->reading[slot->work->task.rank] += part_is_reading(slot->part);
+    }
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
+        uint64_t allowed = mover_allowed(mover, rank);
+        uint64_t free = allowed - min_u64(allowed, mover->station.senders[rank].taken);
+        mover->lacking[rank] = (uint32_t)min_u64(free, mover->reading[rank]);
+    }
+}
+
+/* Of the time to be shared out: what is read ahead while all places are taken has none of it. */
+static double mover_weight(const struct mover *mover, const struct mover_slot *slot)
+{
+    uint32_t rank = slot->work->task.rank;
+    double weight = 1.0 / (double)max_u64(mover_allowed(mover, rank), 1);
+    if (!slot->part || !part_is_reading(slot->part) || mover_ahead(mover, rank) == 0) return weight;
+    return weight * mover->lacking[rank] / mover->reading[rank];
 }
 
 /* A core without a slot that is busy is nobody's limit, but for the home core, which plans. True:
@@ -373,10 +395,10 @@ static bool mover_blame(struct mover *mover)
     clock_look_thread(&mover->thread);
     tick.ran_ns = mover->thread.ran_ns - before.ran_ns;
     tick.waited_ns = mover->thread.waited_ns - before.waited_ns;
+    if (mover->parts) mover_count_reading(mover);
     for (; link != &mover->busy.head; link = link->next) {
         const struct mover_slot *slot = container_of(link, struct mover_slot, link);
-        mover_blame_slot(slot, &tick,
-                         1.0 / max_u64(mover_allowed(mover, slot->work->task.rank), 1));
+        mover_blame_slot(slot, &tick, mover_weight(mover, slot));
     }
     if (mover->intake) intake_blame(mover->intake, &tick);
     mover_tell_slots(mover, &tick);
@@ -406,7 +428,7 @@ static void mover_steer(struct mover *mover)
     if (mover->station.core->index == 0) mover_lead(mover);
     mover_follow(mover);
     mover_set_senders(mover);
-    mover_want_parts(mover);
+    mover_want_more(mover);
 }
 
 /* --- tasks --- */
@@ -503,6 +525,9 @@ static void mover_on_closed(struct op *op)
 void mover_end(struct mover *mover)
 {
     CHECK(list_is_empty(&mover->busy));
+    for (uint32_t rank = 0; rank < TASK_RANKS; rank++)
+        CHECK(mover->station.senders[rank].taken == 0 &&
+              mover->station.senders[rank].waiting_count == 0);
     mover->ending = true;
     if (mover->station.core->index == 0) steer_tell_cuts(mover->steer, mover->station.core->now_ns);
     timer_cancel(&mover->station.core->timers, &mover->tick);

@@ -6,11 +6,12 @@
  * connections. It runs each in a slot and returns it to its home. When the window shrinks, what is
  * in the slots goes on, and others follow in proportion (sched/prr). Where the rate is the limit,
  * fewer parts share it (sched/ration). Of uploads, some more are begun than may be sent, where
- * reading them would leave the window free otherwise (sched/depth): they wait in
- * station.senders. A tick counts what is busy,
- * looks at the connections, at what each slot waits for (sched/blame) and at the window; on the
- * home core it lets the window be found; and it looks whether the run is to stop: then what is in
- * the slots is cancelled, and what still comes is returned unrun, with ERR_CANCELLED. */
+ * reading them would leave the window free otherwise (sched/depth): they wait in station.senders.
+ *
+ * A tick counts what is busy, looks at the connections, at what each slot waits for (sched/blame)
+ * and at the window; on the home core it lets the window be found; and it looks whether the run is
+ * to stop: then what is in the slots is cancelled, and what still comes is returned unrun, with
+ * ERR_CANCELLED. */
 #ifndef S3_MOVER_H
 #define S3_MOVER_H
 
@@ -69,6 +70,7 @@ struct mover {
     uint32_t parts_share;       /* of the window: parts in flight that this core may have */
     uint32_t asked[TASK_RANKS]; /* wanted, or in a slot: parts and ranges; whole objects */
     uint32_t in_slots[TASK_RANKS];
+    uint32_t reading[TASK_RANKS], lacking[TASK_RANKS]; /* at the tick: mover_count_reading() */
     struct prr prr[TASK_RANKS];
     struct ration ration;  /* where the rate is the limit: parts in flight */
     uint32_t parts_ending; /* of the parts in slots: they do not count there */

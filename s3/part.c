@@ -263,8 +263,9 @@ static uint32_t part_queue(struct machine *machine)
     struct part *part = part_of(machine);
     if (part->sends) return PART_SEND;
     part->staging_ns += machine->core->now_ns - part->since_ns;
-    traffic_on_staged(&part_client(part)->traffic, part->work->task.rank, part->staging_ns);
-    part->sends = semaphore_try(part_senders(part));
+    traffic_on_staged(&part_client(part)->traffic, part->work->task.rank, part->work->bytes,
+                      part->staging_ns);
+    part->sends = semaphore_try_take(part_senders(part));
     if (part->sends) return PART_SEND;
     machine_begin(machine);
     semaphore_take(part_senders(part), &part->turn);

@@ -1,8 +1,8 @@
 /* part: sends one part of an upload, or one whole small object: stages the bytes, sums them in the
  * same pass, signs, sends, and compares what the server says.
  *
- *     OPEN ─► OPENING ─► SIZE ─► STAGING ─► READ ─► READING ─► QUEUE ─► QUEUING ─► SEND ─► SENDING
- *     ─► JUDGE
+ *     OPEN ─► OPENING ─► SIZE ─► STAGING ─► READ ─► READING ─► QUEUE ─► QUEUING ─► SEND ─► …
+ *     … SENDING ─► JUDGE
  *     what is staged waits in QUEUING for its turn on the wire (station.senders, sched/depth)
  *     a part larger than its share of memory is read twice: READ, READING … to sum, then
  *     FILL ─► FILLING ─► PUSH ─► PUSHING … to send, then REPLY ─► REPLYING; a difference fails it

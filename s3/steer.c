@@ -37,10 +37,11 @@ static struct cc_limits steer_limits(const struct conf *conf)
 static void steer_give_out(struct steer *steer)
 {
     uint32_t window = flow_window(&steer->flow);
+    uint32_t begun = window + (uint32_t)meter_read(&steer->staged_ahead);
 
     meter_set(&steer->window, window);
-    steer->fairs[TASK_FIRST].slots = window;
-    steer->fairs[TASK_THEN].slots = FLOW_OBJECTS * window;
+    steer->fairs[TASK_FIRST].slots = begun;
+    steer->fairs[TASK_THEN].slots = FLOW_OBJECTS * begun;
 }
 
 static void steer_give_way(struct steer *steer)
@@ -63,7 +64,7 @@ enum err steer_open(struct steer *steer, const struct conf *conf, struct budget 
         err = fair_open(&steer->fairs[rank], &steer->prefixes);
     flow_init(&steer->flow, conf->cc, &limits);
     depth_init(&steer->depth);
-    if (conf->stage_ahead != CONF_STAGE_AUTO) meter_set(&steer->ahead, conf->stage_ahead);
+    if (conf->stage_ahead != CONF_STAGE_AUTO) meter_set(&steer->staged_ahead, conf->stage_ahead);
     meter_set(&steer->idle, BLAME_FINDING);
     steer->objects_max = conf->connections_max * conf->cpu_count;
     steer_give_out(steer);
@@ -187,7 +188,7 @@ static void steer_tick_grain(struct steer *steer, uint64_t now_ns, uint64_t serv
 {
     struct grain_totals totals = {0};
     uint64_t window = meter_read(&steer->window), bytes_max = GRAIN_BYTES_MAX;
-    uint64_t ahead = meter_read(&steer->ahead);
+    uint64_t ahead = meter_read(&steer->staged_ahead);
 
     for (uint32_t i = 0; i < steer->count; i++)
         traffic_add_parts(steer->traffics[i], &totals);
@@ -200,15 +201,17 @@ static void steer_tick_grain(struct steer *steer, uint64_t now_ns, uint64_t serv
     steer_note_grain(steer, steer->grain.bytes, now_ns);
 }
 
-/* What the memory has beside a window that is a quarter larger; and no more than that sends. */
-static uint32_t steer_ahead_max(const struct steer *steer)
+/* No more than the window is added, and a quarter more of that must find its memory, too. */
+static struct depth_bounds steer_depth_bounds(const struct steer *steer)
 {
     uint64_t window = meter_read(&steer->window), bytes = steer->conf->part_bytes;
     if (bytes == 0) bytes = meter_read(&steer->part_bytes);
     if (bytes == 0) bytes = MULTIPART_PART_BYTES;
     uint64_t fit = steer_memory(steer->conf) / bytes;
-    uint64_t free = fit - min_u64(fit, window + window / 4);
-    return (uint32_t)min_u64(min_u64(window, free), (uint64_t)STEER_AHEAD_MAX * steer->count);
+    uint64_t most = (uint64_t)STEER_AHEAD_MAX * steer->count;
+    uint64_t keep = min_u64(fit - min_u64(fit, window), most);
+    uint64_t add = min_u64(fit - min_u64(fit, window + window / 4), min_u64(window, most));
+    return (struct depth_bounds){.add = (uint32_t)add, .keep = (uint32_t)keep};
 }
 
 static void steer_tick_depth(struct steer *steer, uint64_t now_ns)
@@ -218,9 +221,8 @@ static void steer_tick_depth(struct steer *steer, uint64_t now_ns)
     for (uint32_t i = 0; i < steer->count; i++)
         traffic_add_staged(steer->traffics[i], &totals);
     if (steer->conf->stage_ahead != CONF_STAGE_AUTO) return;
-    if (!depth_tick(&steer->depth, now_ns, &totals, flow_window(&steer->flow),
-                    steer_ahead_max(steer)))
-        return;
+    const struct depth_bounds bounds = steer_depth_bounds(steer);
+    if (!depth_tick(&steer->depth, now_ns, &totals, flow_window(&steer->flow), &bounds)) return;
     struct steer_decision decision = {.now_ns = now_ns,
                                       .knob = "parts staged ahead",
                                       .before = steer->depth.before,
@@ -228,7 +230,8 @@ static void steer_tick_depth(struct steer *steer, uint64_t now_ns)
                                       .state = steer->depth.state,
                                       .why = steer->depth.why,
                                       .sample = steer->flow.sample};
-    meter_set(&steer->ahead, steer->depth.parts);
+    meter_set(&steer->staged_ahead, steer->depth.parts);
+    steer_give_out(steer);
     steer_note(steer, &decision);
 }
 
@@ -463,14 +466,14 @@ uint32_t steer_share(const struct steer *steer, uint32_t core_index)
 
 uint32_t steer_ahead(const struct steer *steer, uint32_t core_index)
 {
-    uint32_t ahead = (uint32_t)meter_read(&steer->ahead);
+    uint32_t ahead = (uint32_t)meter_read(&steer->staged_ahead);
 
     return ahead / steer->count + (core_index < ahead % steer->count);
 }
 
 uint32_t steer_parts_out_max(const struct steer *steer)
 {
-    uint64_t ahead = meter_read(&steer->ahead);
+    uint64_t ahead = meter_read(&steer->staged_ahead);
 
     return (uint32_t)min_u64(STEER_PARTS_MAX, 2 * meter_read(&steer->window) + ahead);
 }

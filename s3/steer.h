@@ -50,11 +50,11 @@ struct steer_told { /* of what the cores do by themselves, as it was told last *
 };
 
 struct steer {
-    struct meter window;     /* parts in flight, all cores */
-    struct meter ahead;      /* parts that are staged beyond them, all cores (sched/depth) */
-    struct meter part_bytes; /* the size of parts and ranges to be cut; 0: none is found here */
-    struct meter idle;       /* what slots that are free lack: enum blame_cause, by the home core */
-    struct meter flows;      /* connections in use, all cores, at the last tick */
+    struct meter window;       /* parts in flight, all cores */
+    struct meter staged_ahead; /* parts that are staged beyond them, all cores (sched/depth) */
+    struct meter part_bytes;   /* the size of parts and ranges to be cut; 0: none is found here */
+    struct meter idle;  /* what slots that are free lack: enum blame_cause, by the home core */
+    struct meter flows; /* connections in use, all cores, at the last tick */
     struct meter background_bytes_per_s, yielded_ns, resting; /* of ledbat; 0 without */
     struct prefixes prefixes;
     struct fair fairs[TASK_RANKS];

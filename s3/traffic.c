@@ -211,8 +211,10 @@ void traffic_add_parts(const struct traffic *traffic, struct grain_totals *total
     totals->taken_ns += meter_read(&traffic->part_ns);
 }
 
-void traffic_on_staged(struct traffic *traffic, uint32_t rank, uint64_t taken_ns)
+void traffic_on_staged(struct traffic *traffic, uint32_t rank, uint64_t bytes, uint64_t taken_ns)
 {
+    if (bytes == 0) return;
+    meter_add(&traffic->staged_bytes, bytes);
     rtt_add(&traffic->staging[rank], taken_ns);
     meter_set(&traffic->staging_tail_ns[rank], rtt_timeout_ns(&traffic->staging[rank]));
     meter_add(&traffic->staged[rank], 1);
@@ -221,6 +223,7 @@ void traffic_on_staged(struct traffic *traffic, uint32_t rank, uint64_t taken_ns
 void traffic_add_staged(const struct traffic *traffic, struct depth_totals *totals)
 {
     totals->starved_ns += meter_read(&traffic->starved_ns);
+    totals->staged_bytes += meter_read(&traffic->staged_bytes);
     totals->ready += meter_read(&traffic->ready);
     for (uint32_t rank = 0; rank < TASK_RANKS; rank++) {
         totals->staged[rank] += meter_read(&traffic->staged[rank]);

@@ -45,7 +45,7 @@ struct traffic {
     struct meter slot_parts, slot_objects; /* by the mover: that are in its slots */
     /* By the mover and its parts, for sched/depth: places to send at that were free while parts
      * were read, in part-ns; what was read, and the tail of its time; what is ready, in parts. */
-    struct meter starved_ns, staged[TASK_RANKS], staging_tail_ns[TASK_RANKS], ready;
+    struct meter starved_ns, staged[TASK_RANKS], staged_bytes, staging_tail_ns[TASK_RANKS], ready;
     struct meter paced_ns; /* by the mover: when one of them waited for pace, the last time */
     struct meter cpu_ns;   /* by the mover: of the core's thread */
     /* By the mover: parts that may be in flight here, as they share a rate, and how many of them
@@ -74,8 +74,8 @@ uint64_t traffic_busy_ns(const struct conn *conn);
 void traffic_on_wait(struct traffic *traffic, uint64_t server_ns);
 void traffic_on_part(struct traffic *traffic, uint64_t bytes, uint64_t taken_ns); /* it is done */
 void traffic_add_parts(const struct traffic *traffic, struct grain_totals *totals);
-/* A part or an object was read for the first time. */
-void traffic_on_staged(struct traffic *traffic, uint32_t rank, uint64_t taken_ns);
+/* A part or an object was read for the first time. An empty one takes no reading. */
+void traffic_on_staged(struct traffic *traffic, uint32_t rank, uint64_t bytes, uint64_t taken_ns);
 void traffic_add_staged(const struct traffic *traffic, struct depth_totals *totals);
 void traffic_on_failure(struct traffic *traffic, uint32_t prefix, enum err err); /* of an attempt */
 /* From any thread. *rtt_ns becomes the least, where there is one, and so do the round trip of now

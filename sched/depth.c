@@ -22,11 +22,6 @@ static bool depth_set(struct depth *depth, uint32_t parts, const char *state, co
     return true;
 }
 
-static uint32_t depth_double(uint32_t rounds)
-{
-    return (uint32_t)min_u64(2 * rounds, DEPTH_PATIENCE_MAX);
-}
-
 static uint64_t depth_sum(const struct depth_totals *totals)
 {
     uint64_t count = 0;
@@ -71,80 +66,108 @@ static uint32_t depth_wanted(const struct depth *depth, uint64_t now_ns,
     return (uint32_t)ceil(wanted);
 }
 
-/* True: it is taken back. */
+static void depth_begin_trial(struct depth *depth, bool less)
+{
+    depth->phase = DEPTH_FILLING;
+    depth->less = less;
+    depth->starved_before = depth->starved;
+    depth->bytes_per_s_before = depth->bytes_per_s;
+}
+
+static void depth_rest(struct depth *depth)
+{
+    depth->resting = depth->rest_rounds;
+    depth->rest_rounds = (uint32_t)min_u64(2 * depth->rest_rounds, DEPTH_PATIENCE_MAX);
+}
+
+/* True: what was tried is undone. */
 static bool depth_judge(struct depth *depth)
 {
+    double chance = 2 / sqrt(depth->staged + 1);
+    double starved = depth->starved / fmax(depth->starved_before, 1e-9);
+    double rate = depth->bytes_per_s / fmax(depth->bytes_per_s_before, 1e-9);
     depth->phase = DEPTH_STEADY;
-    double more = fmax(DEPTH_HELPED_RATE, 1 + 2 / sqrt(depth->staged + 1)); /* few parts: chance */
-    bool helped = depth->starved <= DEPTH_HELPED * depth->starved_before ||
-                  depth->staged_per_s >= more * depth->staged_per_s_before;
-    if (helped) {
-        depth->rest_rounds = DEPTH_REST_ROUNDS;
-        return false;
+    depth->in_vain = false;
+    if (depth->less) {
+        depth_rest(depth);
+        if (starved <= DEPTH_HARMED && rate >= DEPTH_HARMED_RATE - chance) return false;
+        return depth_set(depth, depth->before, "more", "less of it left more of the window free");
     }
-    depth->resting = depth->rest_rounds;
-    depth->rest_rounds = depth_double(depth->rest_rounds);
+    if (starved <= DEPTH_HELPED || rate >= fmax(DEPTH_HELPED_RATE, 1 + chance)) return false;
+    depth_rest(depth);
+    depth->in_vain = true;
     return depth_set(depth, depth->before, "taken back",
                      "reading is the limit: more staged ahead left as much of the window free");
 }
 
 static bool depth_take_spare(struct depth *depth)
 {
-    depth->spare = depth->ready_least > 0 && depth->parts > 0 ? depth->spare + 1 : 0;
+    bool spare = depth->ready_least > 0 && depth->parts > 0;
+    depth->spare_least = min_u64(depth->spare > 0 ? depth->spare_least : UINT64_MAX,
+                                 min_u64(depth->ready_least, depth->parts));
+    depth->spare = spare ? depth->spare + 1 : 0;
     if (depth->spare < depth->spare_rounds) return false;
     depth->spare = 0;
-    depth->spare_rounds = depth_double(depth->spare_rounds);
-    return depth_set(depth, depth->parts - (uint32_t)min_u64(depth->ready_least, depth->parts),
-                     "less", "some stood ready at all times");
+    depth->spare_rounds = (uint32_t)min_u64(2 * depth->spare_rounds, DEPTH_PATIENCE_MAX);
+    return depth_set(depth, depth->parts - (uint32_t)depth->spare_least, "less",
+                     "some stood ready at all times");
 }
 
-static bool depth_add(struct depth *depth, uint32_t wanted, uint32_t parts_max)
+static bool depth_add(struct depth *depth, uint32_t wanted, uint32_t most)
 {
-    depth->spare = 0;
-    wanted = (uint32_t)min_u64(max_u64(wanted, depth->parts + 1), parts_max);
+    wanted = (uint32_t)min_u64(max_u64(wanted, depth->parts + 1), most);
     if (wanted <= depth->parts) return false;
-    depth->phase = DEPTH_FILLING;
-    depth->starved_before = depth->starved;
-    depth->staged_per_s_before = depth->staged_per_s;
+    depth_begin_trial(depth, false);
     return depth_set(depth, wanted, "more",
                      "the window was not all on the wire, since parts were being read");
 }
 
-static bool depth_round(struct depth *depth, uint32_t wanted, uint32_t parts_max)
+/* More may not be added, or was in vain, and what there is does not do it. */
+static bool depth_halve(struct depth *depth)
+{
+    if (depth->parts == 0) return false;
+    depth_begin_trial(depth, true);
+    return depth_set(depth, depth->parts / 2, "less",
+                     "reading is the limit, whatever is staged ahead: less may do as well");
+}
+
+static bool depth_round(struct depth *depth, uint32_t wanted, uint32_t most)
 {
     if (depth->phase == DEPTH_FILLING) {
         depth->phase = DEPTH_TRYING;
         return false;
     }
     if (depth->phase == DEPTH_TRYING && depth_judge(depth)) return true;
+    if (depth_take_spare(depth)) return true;
     if (depth->resting > 0) {
         depth->resting--;
         return false;
     }
-    if (depth->starved < DEPTH_STARVED) return depth_take_spare(depth);
-    return depth_add(depth, wanted, parts_max);
+    if (depth->starved < DEPTH_STARVED) return false;
+    if (depth->in_vain && depth_halve(depth)) return true;
+    return depth_add(depth, wanted, most) || depth_halve(depth);
 }
 
 bool depth_tick(struct depth *depth, uint64_t now_ns, const struct depth_totals *totals,
-                uint32_t window, uint32_t parts_max)
+                uint32_t window, const struct depth_bounds *bounds)
 {
     if (!depth->running) { /* a first window is read at once, while there is nothing to send */
         depth_begin_round(depth, now_ns, totals);
         depth->running = depth_sum(totals) >= window;
     }
     depth->ready_least = min_u64(depth->ready_least, totals->ready);
-    if (depth->parts > parts_max) {
+    if (depth->parts > bounds->keep) {
         depth->phase = DEPTH_STEADY;
-        return depth_set(depth, parts_max, "bounded", "the memory holds no more");
+        return depth_set(depth, bounds->keep, "bounded", "the memory holds no more");
     }
     if (!depth_round_is_over(depth, now_ns, totals)) return false;
-    double passed_ns = (double)(now_ns - depth->began_ns);
-    double starved = (double)(totals->starved_ns - depth->seen.starved_ns) / passed_ns;
-    depth->starved = starved / window;
+    double passed_ns = (double)(now_ns - depth->began_ns), sent_ns = passed_ns * window;
+    depth->starved = (double)(totals->starved_ns - depth->seen.starved_ns) / sent_ns;
     depth->staged = (double)depth_staged(depth, totals);
-    depth->staged_per_s = depth->staged * (double)NS_PER_S / passed_ns;
+    depth->bytes_per_s =
+        (double)(totals->staged_bytes - depth->seen.staged_bytes) * (double)NS_PER_S / sent_ns;
     uint32_t wanted = depth_wanted(depth, now_ns, totals, window);
-    bool changed = depth_round(depth, wanted, parts_max);
+    bool changed = depth_round(depth, wanted, bounds->add);
     depth_begin_round(depth, now_ns, totals);
     return changed;
 }

@@ -47,6 +47,7 @@ def cold(path):
     return path
 
 
+# Beside others: of a window of one, it is most of the time that reading leaves free.
 @case(waits=True)
 def slow_disk_is_read_ahead_of(t):
     """The disk is slower than the connection, which waits for it: that is found out and told, and
@@ -83,7 +84,8 @@ def staged_ahead_waits_in_memory(t):
         proxy, env = through_proxy(t)
         proxy.hold("up", 64 * 1024)
         process = t.start("cp", *ONE, "--part-size", "16M", "--memory", "512M", "--cc", "fixed:2",
-                          "--stage-ahead", ahead, "--json", source, t.uri("k"), env=env)
+                          "--stage-ahead", ahead, "--stall-timeout", "300s", "--json", source,
+                          t.uri("k"), env=env)
         parts = 2 + int(ahead)
         wait_for(lambda: proxy.connections >= 2 and
                  status_kib(process.popen.pid, "VmRSS") > parts * part_kib, f"{parts} parts")

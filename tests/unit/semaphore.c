@@ -80,15 +80,15 @@ static void test_in_order(void **state)
 static void test_try(void **state)
 {
     (void)state;
-    assert_true(semaphore_try(&semaphore));
-    assert_true(semaphore_try(&semaphore));
-    assert_false(semaphore_try(&semaphore));
+    assert_true(semaphore_try_take(&semaphore));
+    assert_true(semaphore_try_take(&semaphore));
+    assert_false(semaphore_try_take(&semaphore));
     semaphore_take(&semaphore, &waiters[0].op);
     semaphore_give(&semaphore); /* it is the waiter's */
-    assert_false(semaphore_try(&semaphore));
+    assert_false(semaphore_try_take(&semaphore));
     expect_order(1);
     semaphore_give(&semaphore);
-    assert_true(semaphore_try(&semaphore));
+    assert_true(semaphore_try_take(&semaphore));
 }
 
 /* Nobody passes those who wait, though there was room for a moment. */

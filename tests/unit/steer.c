@@ -223,7 +223,7 @@ static void read_for_a_second(struct world *w, uint32_t parts, double free, uint
             meter_set(&traffic->ready, ready);
             if (t % 5 == 0)
                 for (uint32_t k = 0; k < parts / 4; k++)
-                    traffic_on_staged(traffic, TASK_FIRST, 250 * NS_PER_MS);
+                    traffic_on_staged(traffic, TASK_FIRST, 8 * MIB, 250 * NS_PER_MS);
         }
         tick(w);
     }
@@ -253,7 +253,7 @@ static void test_stages_ahead(void **state)
     decision = newest_of(w, "parts staged ahead");
     assert_string_equal(decision.state, "more");
     assert_true(decision.before == 0 && decision.after == 3); /* twice a quarter of 6 */
-    assert_int_equal(meter_read(&w->steer.ahead), 3);
+    assert_int_equal(meter_read(&w->steer.staged_ahead), 3);
     assert_int_equal(steer_ahead(&w->steer, 0), 2);
     assert_int_equal(steer_ahead(&w->steer, 1), 1);
     assert_int_equal(steer_parts_out_max(&w->steer), 12 + 3);
@@ -261,12 +261,12 @@ static void test_stages_ahead(void **state)
         read_for_a_second(w, 8, 0, 1);
     decision = newest_of(w, "parts staged ahead");
     assert_string_equal(decision.state, "less");
-    assert_int_equal(meter_read(&w->steer.ahead), 1);
+    assert_int_equal(meter_read(&w->steer.staged_ahead), 1);
     w->conf.memory_bytes = 7 * 8 * MIB; /* of which an eighth is not for parts */
     read_for_a_second(w, 8, 0.25, 0);
     decision = newest_of(w, "parts staged ahead");
     assert_string_equal(decision.state, "bounded");
-    assert_int_equal(meter_read(&w->steer.ahead), 0);
+    assert_int_equal(meter_read(&w->steer.staged_ahead), 0);
 }
 
 static void test_stages_as_told(void **state)
@@ -278,7 +278,7 @@ static void test_stages_as_told(void **state)
         open_steer(w);
         for (int s = 0; s < 8; s++)
             read_for_a_second(w, 8, 0.25, 0);
-        assert_int_equal(meter_read(&w->steer.ahead), ahead);
+        assert_int_equal(meter_read(&w->steer.staged_ahead), ahead);
         assert_string_equal(newest_of(w, "parts staged ahead").knob, "");
     }
 }

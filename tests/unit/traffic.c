@@ -431,8 +431,6 @@ static void test_add_up(void **state)
     assert_int_equal(totals.cpu_ns, 2 * 17);
 }
 
-#define TEST(name) cmocka_unit_test_setup(name, set_up)
-
 /* Of each kind by itself, and of the cores the slowest. */
 static void test_staged(void **state)
 {
@@ -440,20 +438,25 @@ static void test_staged(void **state)
     (void)state;
     traffic_add_staged(&traffic, &totals);
     assert_int_equal(totals.tail_ns[TASK_FIRST] + totals.staged[TASK_FIRST], 0);
-    traffic_on_staged(&traffic, TASK_FIRST, 80 * MS); /* the first: half of it is its deviation */
-    traffic_on_staged(&traffic, TASK_THEN, 8 * MS);
-    traffic_on_staged(&traffic, TASK_THEN, 8 * MS);
+    traffic_on_staged(&traffic, TASK_FIRST, 70,
+                      80 * MS); /* the first: half of it is its deviation */
+    traffic_on_staged(&traffic, TASK_THEN, 4, 8 * MS);
+    traffic_on_staged(&traffic, TASK_THEN, 4, 8 * MS);
+    traffic_on_staged(&traffic, TASK_THEN, 0, 1); /* there was nothing to be read */
     meter_set(&traffic.starved_ns, 7);
     meter_set(&traffic.ready, 2);
     totals.tail_ns[TASK_THEN] = NS_PER_S; /* another core's */
     traffic_add_staged(&traffic, &totals);
     assert_int_equal(totals.staged[TASK_FIRST], 1);
     assert_int_equal(totals.staged[TASK_THEN], 2);
+    assert_int_equal(totals.staged_bytes, 78);
     assert_int_equal(totals.tail_ns[TASK_FIRST], 240 * MS);
     assert_int_equal(totals.tail_ns[TASK_THEN], NS_PER_S);
     assert_int_equal(totals.starved_ns, 7);
     assert_int_equal(totals.ready, 2);
 }
+
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
 {
