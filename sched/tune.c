@@ -159,9 +159,11 @@ static void tune_end_pair(struct tune *tune)
     }
 }
 
-/* More is in flight than the slot's window, as parts of before go on: nothing is learnt from it. */
+/* More is in flight than the slot's window, as parts of before go on: nothing is learnt of less. On
+ * a path that is doubted less is tried because there may be far too much: that is soon gone. */
 static bool tune_waits(struct tune *tune, const struct sample *sample)
 {
+    if (tune->upward || scout_doubts(&tune->scout) > 0) return false;
     if (sample->load <= TUNE_FOLLOWED * (double)lround(tune->cc.window)) return false;
     if (sample->now_ns - tune->slot_ns > TUNE_FOLLOW_NS)
         tune_rest(tune, tune_longer_rest(tune), "what is in flight follows too slowly");
