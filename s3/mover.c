@@ -338,8 +338,7 @@ static void mover_tell_slots(struct mover *mover, const struct blame_tick *tick)
 }
 
 /* For sched/depth: of the time in which the core had nothing to do, the places of the window that
- * were free while as many parts were read. Where fewer are begun than may be, work is what lacks.
- * */
+ * were free while as many parts were read. Where fewer are begun than may be, work lacks. */
 static void mover_tell_staging(struct mover *mover, const struct blame_tick *tick)
 {
     struct traffic *traffic = &mover->station.clients[mover->endpoint].traffic;

@@ -44,9 +44,8 @@ static uint64_t traffic_arrived(struct ring_tcp_info *info, const struct ring_tc
     return arrived - before;
 }
 
-/* What arrived since the last look, in the kernel's segments: where a device hands over several as
- * one (GRO keeps count, LRO and some virtual devices do not) a segment is larger than the wire's.
- * */
+/* What arrived since the last look, in the kernel's segments: larger than the wire's where a device
+ * hands over several as one (GRO keeps count, LRO and some virtual devices do not). */
 struct traffic_arrivals {
     uint64_t received_bytes, arrived, behind; /* segments: all; behind a hole */
     /* The mean of the connection's, by what is counted: less while a hole is open. A mean of what
