@@ -190,6 +190,47 @@ static void check_jobs(void)
     journal_db_close(db);
 }
 
+/* ── what it can know ───────────────────────────────────────────────────────────────────────── */
+
+static bool cleaning;
+
+static struct item *item_of(const char *key)
+{
+    size_t bytes = strlen(SCENARIO_PREFIX);
+    return strncmp(key, SCENARIO_PREFIX, bytes) == 0 ? items_find(key + bytes) : NULL;
+}
+
+static void find_again(const char *key)
+{
+    struct store *store = store_world();
+    for (uint32_t i = 0; i < store->upload_count; i++)
+        if (strcmp(store->uploads[i].key, key) == 0) store->uploads[i].missed = false;
+}
+
+/* The answer has all that was made by now. */
+void abandon_on_look(const char *key)
+{
+    struct item *item = cleaning ? item_of(key) : NULL;
+    if (!item) return;
+    item->looked = true;
+    find_again(key);
+}
+
+bool abandon_has_looked(const char *key)
+{
+    const struct item *item = cleaning ? item_of(key) : NULL;
+    return item && item->looked;
+}
+
+/* The next clean has all to look for. */
+static void forget_looks(void)
+{
+    for (uint32_t i = 0; i < items_world()->count; i++) {
+        items_world()->all[i].looked = false;
+        find_again(item_key(&items_world()->all[i]));
+    }
+}
+
 /* ── the command ────────────────────────────────────────────────────────────────────────────── */
 
 static enum status clean(bool faulty)
@@ -204,6 +245,7 @@ static enum status clean(bool faulty)
     world->faulty = faulty;
     enum status status = cmd_jobs.run(&settings, words, 1);
     world->faulty = false;
+    if (status) forget_looks();
     world_note("clean", status, 0);
     if (table_open_count() > 0) world_broken("%u descriptors are open", table_open_count());
     return status;
@@ -218,6 +260,8 @@ bool abandon_run(bool with_faults)
     if (later && forest_is_one()) world_pass(later_ns);
     if (later) world_advance(later_ns);
     put_others(later);
+    forget_looks();
+    cleaning = true;
     owner_stay(true);
     if (with_faults) (void)clean(true);
     check_others();
@@ -230,6 +274,7 @@ bool abandon_run(bool with_faults)
     check_others();
     remove_others();
     owner_stay(false);
+    cleaning = false;
     rules_check_clean();
     return status != STATUS_OK;
 }

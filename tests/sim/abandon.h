@@ -14,5 +14,8 @@ void abandon_say_arguments(const struct conf *conf, struct settings *settings);
  * the end, and all that is not its own is as it was. True: what was left could be that of a job
  * that runs, and went when that had ended. */
 bool abandon_run(bool with_faults);
+/* for the server: the uploads of a key are listed; an upload of it is made */
+void abandon_on_look(const char *key);
+bool abandon_has_looked(const char *key);
 
 #endif

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "s3/stamp.h"
+#include "tests/sim/abandon.h"
 #include "tests/sim/catalog.h"
 #include "tests/sim/elsewhere.h"
 #include "tests/sim/scenario.h"
@@ -113,6 +114,7 @@ static void create_upload(struct server_request *request, struct server_reply *r
     struct store_upload *upload = store_create(request->key);
     upload->late = request->late;
     upload->behind = scenario_is_behind(upload->created_s);
+    upload->missed = abandon_has_looked(request->key);
     if (mtime) snprintf(upload->mtime, sizeof upload->mtime, "%s", mtime);
     for (enum checksum_kind kind = CHECKSUM_CRC32C; algorithm && kind < CHECKSUM_KINDS; kind++)
         if (strcmp(algorithm, proof_algorithm(kind)) == 0 && server_world()->sums)
@@ -517,6 +519,7 @@ static void list_uploads(struct server_request *request, struct server_reply *re
 {
     const struct store *store = store_world();
     const char *prefix = server_query(request, "prefix");
+    abandon_on_look(prefix);
     server_text(reply, "<ListMultipartUploadsResult>");
     for (uint32_t i = 0; i < store->upload_count; i++) {
         const struct store_upload *upload = &store->uploads[i];

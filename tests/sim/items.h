@@ -19,6 +19,7 @@ struct item {
     bool found, done, failed; /* in this process; failed: a line said so */
     bool fresh;               /* it appeared in this process */
     bool ever_done;           /* by this or an earlier one, and what was done lasts */
+    bool looked;              /* a clean has asked which uploads there are of it (abandon.h) */
 };
 
 struct items {

@@ -87,7 +87,7 @@ uint32_t rules_uploads(void)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < store_world()->upload_count; i++)
-        count += !store_world()->uploads[i].late;
+        count += !store_world()->uploads[i].late && !store_world()->uploads[i].missed;
     return count;
 }
 
@@ -117,7 +117,8 @@ static bool is_excused(const struct store_upload *upload)
 {
     const struct scenario *scenario = scenario_world();
     bool ended = scenario->kills + scenario->power_cuts > 0;
-    if (upload->late || (ended && (!scenario->settings || scenario->kind == UP_PIPE))) return true;
+    if (upload->late || upload->missed) return true;
+    if (ended && (!scenario->settings || scenario->kind == UP_PIPE)) return true;
     if (vfs_failed()) return true;
     return rules_drew_faults() && (upload->reply_lost || upload->abort_fails || network_faults());
 }
@@ -285,10 +286,10 @@ void rules_check_cut(void)
 
 /* Why an upload may be there still: the journal could not know of it; or its client's last words
  * came late: when the next process was there, or so long behind the end of theirs that what is
- * begun then may be another writer's. */
+ * begun then may be another writer's, or when the clean that did its work had looked for it. */
 static bool is_beyond_clean(const struct store_upload *upload)
 {
-    return upload->late || upload->behind || vfs_failed();
+    return upload->late || upload->missed || upload->behind || vfs_failed();
 }
 
 void rules_check_clean(void)

@@ -48,9 +48,10 @@ struct store_upload {
     struct store_part *parts;
     uint32_t part_max; /* highest number so far */
     int64_t created_s;
-    bool reply_lost;      /* the client cannot know its id */
-    bool late;            /* its client's process had ended, and the next one had begun */
-    bool behind;          /* it had ended by itself, longer before than clocks may differ */
+    bool reply_lost; /* the client cannot know its id */
+    bool late;       /* its client's process had ended, and the next one had begun */
+    bool behind;     /* it had ended by itself, longer before than clocks may differ */
+    bool missed;     /* made when a clean had looked for such of its key, and not again since */
     uint32_t abort_fails; /* aborts that were answered with an error, or not at all */
 };
 
