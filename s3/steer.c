@@ -306,6 +306,7 @@ static void steer_yield(struct steer *steer, uint64_t now_ns, const struct sampl
                                .delivered_bytes = totals->delivered_bytes,
                                .sent_bytes = totals->sent_bytes,
                                .resent_bytes = totals->resent_bytes,
+                               .lost_bytes = totals->lost_bytes,
                                .rtt_ns = totals->rtt_now_ns,
                                .rtt_min_ns = rtt_min_ns};
 

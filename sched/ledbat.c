@@ -122,13 +122,22 @@ static bool ledbat_is_overflow(const struct ledbat *l, double share)
     return l->queue_ns > max_u64(longest_ns, LEDBAT_TARGET_NS_MIN) / 2;
 }
 
+/* What was lost since the last look, of what went that way. */
+static double ledbat_loss(const struct ledbat *l, const struct ledbat_look *look)
+{
+    uint64_t sent = look->sent_bytes - l->seen.sent_bytes;
+    uint64_t delivered = look->delivered_bytes - l->seen.delivered_bytes;
+    if (sample_is_sent(sent, delivered))
+        return (double)(look->resent_bytes - l->seen.resent_bytes) / (double)sent;
+    return (double)(look->lost_bytes - l->seen.lost_bytes) / fmax((double)delivered, 1);
+}
+
 /* True when something was lost and the window is smaller for it. */
 static bool ledbat_answer_loss(struct ledbat *l, const struct ledbat_look *look)
 {
-    uint64_t resent = look->resent_bytes - l->seen.resent_bytes;
-    uint64_t sent = look->sent_bytes - l->seen.sent_bytes;
-    if (resent == 0 || l->seen.now_ns == 0) return false;
-    double share = sent > 0 ? (double)resent / (double)sent : 1;
+    if (l->seen.now_ns == 0) return false;
+    double share = ledbat_loss(l, look);
+    if (share <= 0) return false;
     if (!ledbat_is_overflow(l, share)) {
         l->window_bytes *= fmax(0.5, 1 - LEDBAT_LOSS_WEIGHT * share * ledbat_share(l, look));
         return false;

@@ -22,6 +22,9 @@
  *     losses otherwise                                      less by 50 times their share
  *
  * so that a path that loses a packet in ten thousand by itself is used all the same.
+ * Losses are those of the direction in which the bytes go, as shares of them. Of a download the
+ * least is known, one segment for each loss event of a connection (s3/traffic): exact where losses
+ * are rare, and at an overflow, where it is too little, that there is one is what counts.
  *
  *        START ──(queue > ¾ target, loss)──► STEADY ⇄ REST
  *
@@ -38,6 +41,7 @@
 #ifndef SCHED_LEDBAT_H
 #define SCHED_LEDBAT_H
 
+#include "sched/sample.h"
 #include "sched/window.h"
 
 #define LEDBAT_BASE_NS (600 * NS_PER_S) /* RFC 6817: ten minutes */
@@ -60,6 +64,7 @@
 struct ledbat_look { /* what is known at a tick; sums only grow */
     uint64_t now_ns;
     uint64_t delivered_bytes, sent_bytes, resent_bytes;
+    uint64_t lost_bytes; /* of what is received, at least: a segment for each loss event */
     uint64_t rtt_ns;     /* now, the least of the connections on which bytes moved; 0: none did */
     uint64_t rtt_min_ns; /* the least that any of them has ever seen; 0: none is in use */
 };

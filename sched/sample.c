@@ -35,6 +35,11 @@ bool sample_is_cpu_limited(const struct sample *sample)
     return sample->cpu_share >= SAMPLE_CPU_FULL;
 }
 
+bool sample_is_sent(uint64_t sent_bytes, uint64_t delivered_bytes)
+{
+    return sent_bytes > 0 && 2 * sent_bytes >= delivered_bytes;
+}
+
 double sample_loss(const struct sample *sample)
 {
     return fmax(sample->resent_share, sample->lost_share);
@@ -58,7 +63,7 @@ static void sampler_fill_losses(const struct sampler *sampler, const struct samp
     uint64_t delivered_bytes = to->delivered_bytes - from->delivered_bytes;
 
     sample->resent_share = sample->lost_share = sample->hole_share = 0;
-    if (sent_bytes > 0 && 2 * sent_bytes >= delivered_bytes) {
+    if (sample_is_sent(sent_bytes, delivered_bytes)) {
         sample->resent_share = (double)(to->resent_bytes - from->resent_bytes) / (double)sent_bytes;
     } else if (delivered_bytes > 0) {
         sample->lost_share = (double)(to->lost_bytes - from->lost_bytes) / (double)delivered_bytes;

@@ -90,6 +90,8 @@ MUST_USE bool sampler_tick(struct sampler *sampler, uint64_t now_ns,
                            const struct sample_totals *totals, double window, uint64_t round_ns,
                            struct sample *sample);
 bool sample_is_cpu_limited(const struct sample *sample);
+/* Is it an upload? What goes the other way is heads. */
+bool sample_is_sent(uint64_t sent_bytes, uint64_t delivered_bytes);
 /* Of the packets that carry the bytes, whichever way they go. */
 double sample_loss(const struct sample *sample);
 /* Packets get lost, and nothing queues: what is slow then is each connection by itself, unless

@@ -91,8 +91,9 @@ static const struct opts_row rate_rows[] = {
     {.kind = OPTS_FLAG,
      .name = "background",
      .offset = SETTINGS_FIELD(background),
-     .help = "give way to other traffic: slower as soon as round trips grow, few connections and "
-             "cores, and CPU and disk after others"},
+     .help =
+         "give way to other traffic: slower as soon as round trips grow or packets are lost, few "
+         "connections and cores, and CPU and disk after others"},
 };
 
 static const struct opts_row network_rows[] = {

@@ -16,6 +16,7 @@
 #define OURS_MAX   2
 #define OTHERS_MAX 4
 #define SPAN       4096 /* steps that a signal can be old */
+#define CONNS      4    /* of a download: what is seen of its losses is by connection */
 
 struct other { /* a CUBIC flow */
     bool on, starts;
@@ -25,7 +26,9 @@ struct other { /* a CUBIC flow */
 
 struct ours {
     struct ledbat ledbat;
-    bool on;
+    bool on, receives;
+    bool by_packets;            /* what is lost of what it sends is whole packets */
+    double lost, hole_s[CONNS]; /* receives: a segment for each loss event; until when it is open */
     double moved, sent, resent, smoothed_s, least_s, wants; /* wants: bytes/s it has; 0: no end */
     double lag_s, looked_s;                                 /* of its ticks */
     uint32_t news;
@@ -114,8 +117,9 @@ static void look(struct ours *o)
     struct ledbat_look at = {
         .now_ns = (uint64_t)(net.now_s * 1e9),
         .delivered_bytes = (uint64_t)o->moved,
-        .sent_bytes = (uint64_t)o->sent,
+        .sent_bytes = o->receives ? (uint64_t)(o->sent / 1000) : (uint64_t)o->sent,
         .resent_bytes = (uint64_t)o->resent,
+        .lost_bytes = (uint64_t)o->lost,
         .rtt_ns = (uint64_t)(o->smoothed_s * 1e9),
         .rtt_min_ns = (uint64_t)(o->least_s * 1e9),
     };
@@ -141,6 +145,23 @@ static double want_of(const struct ours *o)
     return o->wants > 0 ? fmin(rate, o->wants) : rate;
 }
 
+/* Of a download a hole shows, for a round trip: what is lost meanwhile counts as one with it. */
+static void lose(struct ours *o, double packets, double dropped, double rtt_s)
+{
+    if (!o->receives) {
+        double lost = packets * dropped;
+        if (o->by_packets) lost = floor(lost + rand_unit(&net.rand));
+        o->resent += lost * LEDBAT_SEGMENT;
+        if (rand_unit(&net.rand) < packets * net.random_loss) o->resent += LEDBAT_SEGMENT;
+        return;
+    }
+    for (int i = 0; i < CONNS; i++) {
+        bool lost = rand_unit(&net.rand) < packets / CONNS * (dropped + net.random_loss);
+        if (lost && net.now_s >= o->hole_s[i]) o->hole_s[i] = net.now_s + rtt_s;
+        if (net.now_s < o->hole_s[i]) o->lost += STEP_S / rtt_s * LEDBAT_SEGMENT;
+    }
+}
+
 static void step(void)
 {
     double rtt_s = net.base_s + net.queue / net.capacity, in = 0;
@@ -161,8 +182,7 @@ static void step(void)
         double rate = want_of(o), packets = rate * STEP_S / LEDBAT_SEGMENT;
         o->moved += out * STEP_S * rate / in;
         o->sent += rate * STEP_S;
-        o->resent += rate * STEP_S * dropped;
-        if (rand_unit(&net.rand) < packets * net.random_loss) o->resent += LEDBAT_SEGMENT;
+        lose(o, packets, dropped, rtt_s);
         see_ours(o, rate);
         look(o);
     }
@@ -314,15 +334,75 @@ static void test_a_short_buffer(void **state)
     assert_true(share > 0.5 * before);
 }
 
+/* The same with packets that are lost one by one; of a download it is known at the least. Who did
+ * not hear of them would leave nothing to the other. */
+static void test_a_short_buffer_by_packets(void **state)
+{
+    static const struct {
+        double megabits, base_s, buffer_bdp;
+    } rows[] = {{100, 0.05, 0.1}, {500, 0.05, 0.1}, {20, 0.05, 0.1}, {100, 0.1, 0.05}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows) * 4; i++) {
+        bool later = i & 1, down = i & 2;
+        net_init(rows[i / 4].megabits, rows[i / 4].base_s, rows[i / 4].buffer_bdp);
+        if (later) begin_other(0);
+        if (later) run(10);
+        join(0);
+        net.ours[0].by_packets = true;
+        net.ours[0].receives = down;
+        run(10);
+        if (!later) begin_other(0);
+        run(20);
+        double share = share_of(&net.others[0].moved, 60);
+        print_message("%3.0f Mbit/s %3.0f ms%s, %s, %.2f BDP: the other %.3f\n",
+                      rows[i / 4].megabits, rows[i / 4].base_s * 1e3, later ? ", late" : "",
+                      down ? "down" : "up", rows[i / 4].buffer_bdp, share);
+        assert_true(share > 0.1);
+    }
+}
+
 /* What is lost by chance is no sign of others. */
 static void test_losses_by_chance(void **state)
 {
     (void)state;
-    net_init(500, 0.05, 1);
-    net.random_loss = 0.0001;
-    join(0);
-    run(10);
-    assert_true(share_of(&net.ours[0].moved, 60) > 0.8);
+    for (int receives = 0; receives < 2; receives++) {
+        net_init(500, 0.05, 1);
+        net.random_loss = 0.0001;
+        join(0);
+        net.ours[0].receives = receives;
+        run(10);
+        assert_true(share_of(&net.ours[0].moved, 60) > 0.8);
+    }
+}
+
+/* What is lost counts as a share of what goes that way: of a download not a head that is sent
+ * again, of an upload no hole in the answers. Nor what was lost before. */
+static void test_losses_of_the_other_way(void **state)
+{
+    static const struct {
+        uint64_t delivered, sent, resent, lost;
+        bool less;
+    } rows[] = {
+        {100000, 500, 500, 0, false},    {100000, 500, 0, 1448, true},
+        {100000, 101448, 1448, 0, true}, {100000, 100000, 0, 1448, false},
+        {100000, 0, 0, 0, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct ledbat ledbat;
+        struct ledbat_look at = {.now_ns = NS_PER_S, .lost_bytes = 55555, .resent_bytes = 44444};
+        at.rtt_min_ns = at.rtt_ns = 40 * NS_PER_MS;
+        ledbat_init(&ledbat);
+        for (int tick = 0; tick < 40; tick++) {
+            (void)ledbat_tick(&ledbat, &at);
+            at.now_ns += 50 * NS_PER_MS;
+            at.delivered_bytes += rows[i].delivered;
+            at.sent_bytes += rows[i].sent;
+            at.resent_bytes += rows[i].resent;
+            at.lost_bytes += rows[i].lost;
+        }
+        assert_int_equal(ledbat.rate_bytes_per_s < LEDBAT_RATE_START, rows[i].less);
+    }
 }
 
 /* A path that got shorter is known at once; one that got longer, when the old base is forgotten. */
@@ -428,7 +508,9 @@ int main(void)
         cmocka_unit_test(test_begins_together),
         cmocka_unit_test(test_comes_back),
         cmocka_unit_test(test_a_short_buffer),
+        cmocka_unit_test(test_a_short_buffer_by_packets),
         cmocka_unit_test(test_losses_by_chance),
+        cmocka_unit_test(test_losses_of_the_other_way),
         cmocka_unit_test(test_another_base),
         cmocka_unit_test(test_a_rate_that_is_not_used),
         cmocka_unit_test(test_two_of_them),

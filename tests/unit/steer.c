@@ -346,6 +346,29 @@ static void test_gives_way(void **state)
     assert_true(told > 0 && told < 200000);
 }
 
+/* One lost packet of 140, of a download: the rate goes down, although nothing queues. */
+static void test_gives_way_to_losses(void **state)
+{
+    (void)state;
+    for (uint64_t lost = 0; lost < 2; lost++) {
+        struct world *w = open_world(FLOW_FIXED, 2);
+        w->conf.background = true;
+        w->conf.cc_fixed = 4;
+        budget_init(&w->budget);
+        open_steer(w);
+        uint64_t start = budget_rate(&w->budget);
+        for (int i = 0; i < 100; i++) {
+            for (uint32_t core = 0; core < 2; core++) {
+                meter_set(&w->traffics[core].rtt_now_ns, 20 * NS_PER_MS);
+                meter_add(&w->traffics[core].lost_bytes, lost * 724);
+                meter_add(&w->traffics[core].sent_bytes, 500);
+            }
+            tick(w);
+        }
+        assert_int_equal(budget_rate(&w->budget) < start, lost);
+    }
+}
+
 /* Reads what was told of weights, [1]: of "b/". It became slower, or quicker, than the others are.
  * How many there were. */
 static uint32_t read_weights(struct world *w, bool slower, double weight[2])
@@ -522,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_stages_ahead),
         cmocka_unit_test(test_stages_as_told),
         cmocka_unit_test(test_gives_way),
+        cmocka_unit_test(test_gives_way_to_losses),
         cmocka_unit_test(test_weights_are_told),
         cmocka_unit_test(test_cores_are_told),
     };
