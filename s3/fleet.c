@@ -38,7 +38,7 @@ enum err fleet_open(struct fleet *fleet, const struct conf *conf, struct mover_o
     options->budget = &fleet->budget;
     budget_init(&fleet->budget);
     options->steer = &fleet->steer;
-    enum err err = steer_open(&fleet->steer, conf, &fleet->budget);
+    enum err err = steer_open(&fleet->steer, conf, &fleet->budget, options->kind == MOVER_UPLOADS);
     if (!err) err = fleet_open_crew(fleet, why);
     if (err) return err;
     fleet->seats = calloc(fleet->crew.count, sizeof *fleet->seats);

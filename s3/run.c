@@ -388,8 +388,7 @@ void run_read(const struct run *run, struct run_numbers *numbers)
     numbers->cut_bytes = counts.cut_bytes;
     numbers->blame = counts.blame;
     numbers->window = meter_read(&run->fleet.steer.window);
-    if (run->plan_options.is_upload)
-        numbers->staged_ahead = meter_read(&run->fleet.steer.staged_ahead);
+    numbers->staged_ahead = meter_read(&run->fleet.steer.staged_ahead);
     numbers->part_bytes = run->conf.part_bytes;
     if (run->conf.part_bytes == 0) numbers->part_bytes = meter_read(&run->fleet.steer.part_bytes);
     numbers->background_bytes_per_s = meter_read(&run->fleet.steer.background_bytes_per_s);

@@ -54,7 +54,8 @@ static void steer_give_way(struct steer *steer)
     meter_set(&steer->yielded_ns, steer->ledbat.yielded_ns);
 }
 
-enum err steer_open(struct steer *steer, const struct conf *conf, struct budget *budget)
+enum err steer_open(struct steer *steer, const struct conf *conf, struct budget *budget,
+                    bool stages)
 {
     struct cc_limits limits = steer_limits(conf);
     enum err err = prefixes_open(&steer->prefixes, conf->prefixes, 0);
@@ -64,7 +65,8 @@ enum err steer_open(struct steer *steer, const struct conf *conf, struct budget 
         err = fair_open(&steer->fairs[rank], &steer->prefixes);
     flow_init(&steer->flow, conf->cc, &limits);
     depth_init(&steer->depth);
-    if (conf->stage_ahead != CONF_STAGE_AUTO) meter_set(&steer->staged_ahead, conf->stage_ahead);
+    if (stages && conf->stage_ahead != CONF_STAGE_AUTO)
+        meter_set(&steer->staged_ahead, conf->stage_ahead);
     meter_set(&steer->idle, BLAME_FINDING);
     steer->objects_max = conf->connections_max * conf->cpu_count;
     steer_give_out(steer);

@@ -77,8 +77,10 @@ struct steer {
 };
 
 /* Memory zeroed before. `budget` is the run's, for conf->background, and may be NULL without.
- * Errors: ERR_NO_MEMORY; it is closed all the same. */
-MUST_USE enum err steer_open(struct steer *steer, const struct conf *conf, struct budget *budget);
+ * `stages`: parts are read before they are sent; where they are not, none is staged ahead, whatever
+ * conf->stage_ahead says. Errors: ERR_NO_MEMORY; it is closed all the same. */
+MUST_USE enum err steer_open(struct steer *steer, const struct conf *conf, struct budget *budget,
+                             bool stages);
 void steer_close(struct steer *steer); /* no core runs */
 /* A core's traffic to the endpoint; before any core runs. Errors: ERR_NO_MEMORY. */
 MUST_USE enum err steer_join(struct steer *steer, struct traffic *traffic);

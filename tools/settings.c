@@ -158,7 +158,7 @@ static const struct opts_row flow_rows[] = {
      .argument = "auto|N",
      .offset = SETTINGS_FIELD(stage_ahead),
      .help =
-         "parts of uploads that are read ahead of those that are sent, on all cores: as many as "
+         "of uploads: parts that are read ahead of those that are sent, on all cores: as many as "
          "keep them sending (default), or N, 0 to 16"},
     {.kind = OPTS_CHOICE,
      .name = "prefixes",

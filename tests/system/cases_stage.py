@@ -76,7 +76,8 @@ def slow_disk_is_read_ahead_of(t):
 @case("stowage")
 def staged_ahead_waits_in_memory(t):
     """While the server takes nothing, what is staged ahead is in memory, beside what is sent; and
-    each that is sent has a connection, and no other."""
+    each that is sent has a connection, and no other. A download stages nothing, whatever it is
+    told."""
     need_plain_build()
     source, part_kib = make_file(t.path("in"), 400 * MIB), 16 * 1024
 
@@ -98,5 +99,6 @@ def staged_ahead_waits_in_memory(t):
         return kib
     none, six = staged("0"), staged("6")
     require(0.8 * 6 * part_kib < six - none < 8 * part_kib, f"{none} KiB, and {six} of 6 more")
-    t.argosy("cp", t.uri("k"), t.path("out"))
+    result = t.argosy("cp", "--stage-ahead", "6", "--json", t.uri("k"), t.path("out"))
+    require(result.json["staged_ahead"] == 0, f"{result}")
     same(source, t.path("out"))

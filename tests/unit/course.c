@@ -89,7 +89,7 @@ static struct world *open_world(enum flow_kind cc, uint32_t fixed, uint64_t seed
     w->now_ns = NS_PER_S;
     w->tick_ns = w->now_ns + TICK_NS;
     rand_init(&w->rand, seed);
-    assert_int_equal(steer_open(&w->steer, &w->conf, &w->budget), ERR_NONE);
+    assert_int_equal(steer_open(&w->steer, &w->conf, &w->budget, false), ERR_NONE);
     for (uint32_t i = 0; i < CORES; i++)
         assert_int_equal(steer_join(&w->steer, &w->traffics[i]), ERR_NONE);
     return w;

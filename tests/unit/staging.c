@@ -171,7 +171,7 @@ static int set_up(void **state)
                                  .stop = &stop,
                                  .on_return = on_return};
     assert_int_equal(core_open(&core, &options, &raw), ERR_NONE);
-    assert_int_equal(steer_open(&steer, &conf, &budget), ERR_NONE);
+    assert_int_equal(steer_open(&steer, &conf, &budget, true), ERR_NONE);
     assert_int_equal(mover_open(&mover, &core, &with, why), ERR_NONE);
     assert_int_equal(steer_join(&steer, &mover.station.clients[0].traffic), ERR_NONE);
     lend_join(&mover.lend, lends, 1);

@@ -13,6 +13,7 @@ struct world {
     struct steer steer;
     struct traffic traffics[4];
     uint64_t now_ns;
+    bool stages;
 };
 
 static struct world world;
@@ -21,7 +22,7 @@ static void open_steer(struct world *w)
 {
     if (w->steer.count > 0) steer_close(&w->steer);
     memset(&w->steer, 0, sizeof w->steer);
-    assert_int_equal(steer_open(&w->steer, &w->conf, &w->budget), ERR_NONE);
+    assert_int_equal(steer_open(&w->steer, &w->conf, &w->budget, w->stages), ERR_NONE);
     for (uint16_t i = 0; i < w->conf.cpu_count; i++)
         assert_int_equal(steer_join(&w->steer, &w->traffics[i]), ERR_NONE);
 }
@@ -36,6 +37,7 @@ static struct world *open_world(enum flow_kind cc, uint16_t cores)
     w->conf.cpu_count = cores;
     w->conf.memory_bytes = GIB;
     w->now_ns = NS_PER_S;
+    w->stages = true;
     open_steer(w);
     return w;
 }
@@ -281,6 +283,22 @@ static void test_stages_as_told(void **state)
         assert_int_equal(meter_read(&w->steer.staged_ahead), ahead);
         assert_string_equal(newest_of(w, "parts staged ahead").knob, "");
     }
+}
+
+/* Downloads: nothing is begun that could not be under way. */
+static void test_stages_nothing(void **state)
+{
+    struct world *w = open_world(FLOW_FIXED, 2);
+    (void)state;
+    w->conf.cc_fixed = 6;
+    w->conf.stage_ahead = 16;
+    w->stages = false;
+    open_steer(w);
+    assert_int_equal(meter_read(&w->steer.staged_ahead), 0);
+    assert_int_equal(steer_ahead(&w->steer, 0), 0);
+    assert_int_equal(steer_parts_out_max(&w->steer), 2 * 6);
+    assert_int_equal(w->steer.fairs[TASK_FIRST].slots, 6);
+    assert_int_equal(w->steer.fairs[TASK_THEN].slots, FLOW_OBJECTS * 6);
 }
 
 /* The run begins in a prefix that is limited, and the path answers to its refusals; once others are
@@ -544,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_begins_again),
         cmocka_unit_test(test_stages_ahead),
         cmocka_unit_test(test_stages_as_told),
+        cmocka_unit_test(test_stages_nothing),
         cmocka_unit_test(test_gives_way),
         cmocka_unit_test(test_gives_way_to_losses),
         cmocka_unit_test(test_weights_are_told),
