@@ -2,17 +2,7 @@
  * check, probe and range, are the test's own: they end when it says so. */
 #include "s3/mover.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define WINDOW 3u /* parts; and so FLOW_OBJECTS times as many objects */
-#define CONNS  8u
-#define WORKS  32u
+#include "tests/unit/seat.h"
 
 struct hand {       /* what a slot has under way */
     const void *of; /* the probe or range */
@@ -21,19 +11,8 @@ struct hand {       /* what a slot has under way */
     bool cancelled;
 };
 
-static struct core core;
-static struct conf conf;
-static struct budget budget;
-static struct steer steer;
-static struct bulletin bulletins[1];
-static struct mover mover;
-static struct lend *lends[] = {&mover.lend};
-static struct meter stop;
-static struct work_pool pool;
 static struct hand hands[WORKS];
 static uint32_t hand_count, idle_ranges_asked;
-static struct work *returned[WORKS];
-static uint32_t returned_count;
 
 /* --- the hands --- */
 
@@ -130,86 +109,24 @@ void range_blame(const struct range *range, struct blame_tick *tick, double weig
     blame_add(tick, BLAME_PATH, weight);
 }
 
-/* --- a run of one core --- */
-
-static void on_return(struct lend *lend, struct task *task)
-{
-    (void)lend;
-    returned[returned_count++] = container_of(task, struct work, task);
-}
-
 static int set_up(void **state)
 {
-    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
-    char why[TLS_WHY_BYTES];
-    int raw;
     (void)state;
-    alarm(60);
-    memset(&steer, 0, sizeof steer);
-    memset(&stop, 0, sizeof stop);
-    hand_count = returned_count = idle_ranges_asked = 0;
-    conf_init(&conf);
-    conf.cpu_count = 1;
-    conf.memory_bytes = GIB;
-    conf.connections_max = CONNS;
-    conf.cc = FLOW_FIXED;
-    conf.cc_fixed = WINDOW;
-    budget_init(&budget);
-    struct mover_options with = {.conf = &conf,
-                                 .kind = MOVER_CHECKS,
-                                 .folder_fd = -1,
-                                 .bulletins = bulletins,
-                                 .budget = &budget,
-                                 .steer = &steer,
-                                 .stop = &stop,
-                                 .on_return = on_return};
-    assert_int_equal(core_open(&core, &options, &raw), ERR_NONE);
-    assert_int_equal(steer_open(&steer, &conf, &budget, false), ERR_NONE);
-    assert_int_equal(mover_open(&mover, &core, &with, why), ERR_NONE);
-    assert_int_equal(steer_join(&steer, &mover.station.clients[0].traffic), ERR_NONE);
-    lend_join(&mover.lend, lends, 1);
-    lend_use(&mover.lend, steer.fairs);
-    assert_int_equal(work_pool_init(&pool, WORKS), ERR_NONE);
-    mover_start(&mover);
+    hand_count = idle_ranges_asked = 0;
+    seat_open(MOVER_CHECKS);
     return 0;
-}
-
-static void turn(void)
-{
-    core_turn(&core, true);
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    while (hand_count > 0)
-        hand_end(&hands[0]);
-    while (work_pool_free_count(&pool) + returned_count < WORKS) {
+    do {
         while (hand_count > 0)
             hand_end(&hands[0]);
-        turn();
-    }
-    while (returned_count > 0)
-        work_give(&pool, &returned[--returned_count]);
-    mover_end(&mover);
-    while (!core.stopping)
-        turn();
-    steer_close(&steer);
-    mover_close(&mover);
-    work_pool_fini(&pool);
-    core_close(&core);
+        if (seat_has_work()) turn();
+    } while (seat_has_work());
+    seat_close();
     return 0;
-}
-
-static struct work *push(enum work_kind kind, enum task_rank rank)
-{
-    struct work *work = work_take(&pool, 0);
-    assert_non_null(work);
-    work->kind = kind;
-    work->bytes = MIB;
-    work->task.rank = (uint16_t)rank;
-    lend_push(&mover.lend, &work->task);
-    return work;
 }
 
 static uint32_t running(enum task_rank rank)
@@ -218,13 +135,6 @@ static uint32_t running(enum task_rank rank)
     for (uint32_t i = 0; i < hand_count; i++)
         count += hands[i].work->task.rank == rank;
     return count;
-}
-
-/* Until all is handed out that may be: a few ticks from now nothing else has begun. */
-static void settle(void)
-{
-    for (uint64_t until_ns = core.now_ns + 2 * MOVER_TICK_NS; core.now_ns < until_ns;)
-        turn();
 }
 
 /* --- tests --- */

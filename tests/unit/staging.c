@@ -2,17 +2,7 @@
  * or less. The parts are the test's own: they are read, and end, when it says so. */
 #include "s3/mover.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define WINDOW 3u
-#define CONNS  8u
-#define WORKS  64u
+#include "tests/unit/seat.h"
 
 enum does { READING, QUEUING, SENDING };
 
@@ -25,18 +15,7 @@ struct hand { /* what a slot has under way */
     bool cancelled;
 };
 
-static struct core core;
-static struct conf conf;
-static struct budget budget;
-static struct steer steer;
-static struct bulletin bulletins[1];
-static struct mover mover;
-static struct lend *lends[] = {&mover.lend};
-static struct meter stop;
-static struct work_pool pool;
 static struct hand hands[WORKS]; /* in place while they are used: part NULL is free */
-static struct work *returned[WORKS];
-static uint32_t returned_count;
 
 /* --- the hands --- */
 
@@ -136,48 +115,11 @@ static void read_is_over(struct hand *hand)
     if (hand->does == QUEUING) semaphore_take(senders(hand), &hand->turn);
 }
 
-/* --- a run of one core --- */
-
-static void on_return(struct lend *lend, struct task *task)
-{
-    (void)lend;
-    returned[returned_count++] = container_of(task, struct work, task);
-}
-
 static int set_up(void **state)
 {
-    struct core_options options = {.cpu = -1, .memory_bytes = 1 * MIB, .seed = 1};
-    char why[TLS_WHY_BYTES];
-    int raw;
     (void)state;
-    alarm(60);
-    memset(&steer, 0, sizeof steer);
-    memset(&stop, 0, sizeof stop);
     memset(hands, 0, sizeof hands);
-    returned_count = 0;
-    conf_init(&conf);
-    conf.cpu_count = 1;
-    conf.memory_bytes = GIB;
-    conf.connections_max = CONNS;
-    conf.cc = FLOW_FIXED;
-    conf.cc_fixed = WINDOW;
-    budget_init(&budget);
-    struct mover_options with = {.conf = &conf,
-                                 .kind = MOVER_UPLOADS,
-                                 .folder_fd = -1,
-                                 .bulletins = bulletins,
-                                 .budget = &budget,
-                                 .steer = &steer,
-                                 .stop = &stop,
-                                 .on_return = on_return};
-    assert_int_equal(core_open(&core, &options, &raw), ERR_NONE);
-    assert_int_equal(steer_open(&steer, &conf, &budget, true), ERR_NONE);
-    assert_int_equal(mover_open(&mover, &core, &with, why), ERR_NONE);
-    assert_int_equal(steer_join(&steer, &mover.station.clients[0].traffic), ERR_NONE);
-    lend_join(&mover.lend, lends, 1);
-    lend_use(&mover.lend, steer.fairs);
-    assert_int_equal(work_pool_init(&pool, WORKS), ERR_NONE);
-    mover_start(&mover);
+    seat_open(MOVER_UPLOADS);
     return 0;
 }
 
@@ -192,13 +134,6 @@ static uint32_t count_of(enum task_rank rank, enum does does)
 static uint32_t begun(enum task_rank rank)
 {
     return count_of(rank, READING) + count_of(rank, QUEUING) + count_of(rank, SENDING);
-}
-
-/* A few ticks: all is handed out that may be. */
-static void settle(void)
-{
-    for (uint64_t until_ns = core.now_ns + 2 * MOVER_TICK_NS; core.now_ns < until_ns;)
-        core_turn(&core, true);
 }
 
 static void read_all(void)
@@ -222,38 +157,22 @@ static void end_one(enum task_rank rank)
 static int tear_down(void **state)
 {
     (void)state;
-    while (work_pool_free_count(&pool) + returned_count < WORKS) {
+    while (seat_has_work()) {
         for (uint32_t i = 0; i < WORKS; i++) {
             if (!hands[i].part) continue;
             if (hands[i].does == READING) read_is_over(&hands[i]);
             if (hands[i].does == SENDING) hand_end(&hands[i]);
         }
-        core_turn(&core, true);
+        turn();
     }
-    while (returned_count > 0)
-        work_give(&pool, &returned[--returned_count]);
-    for (uint32_t rank = 0; rank < TASK_RANKS; rank++)
-        assert_int_equal(mover.station.senders[rank].taken, 0);
-    mover_end(&mover);
-    while (!core.stopping)
-        core_turn(&core, true);
-    steer_close(&steer);
-    mover_close(&mover);
-    work_pool_fini(&pool);
-    core_close(&core);
+    seat_close();
     return 0;
 }
 
-static void push(enum task_rank rank, uint32_t count)
+static void push_all(enum task_rank rank, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        struct work *work = work_take(&pool, 0);
-        assert_non_null(work);
-        work->kind = rank == TASK_FIRST ? WORK_PART : WORK_PUT;
-        work->bytes = MIB;
-        work->task.rank = (uint16_t)rank;
-        lend_push(&mover.lend, &work->task);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        push(rank == TASK_FIRST ? WORK_PART : WORK_PUT, rank);
 }
 
 /* --- tests --- */
@@ -263,8 +182,8 @@ static void test_ahead(void **state)
 {
     (void)state;
     meter_set(&steer.staged_ahead, 2);
-    push(TASK_FIRST, 12);
-    push(TASK_THEN, 30);
+    push_all(TASK_FIRST, 12);
+    push_all(TASK_THEN, 30);
     settle();
     assert_int_equal(begun(TASK_FIRST), WINDOW + 2);
     assert_int_equal(begun(TASK_THEN), CONNS + 2 * FLOW_OBJECTS); /* 9 may, and 8 have one */
@@ -283,7 +202,7 @@ static void test_ahead(void **state)
 static void test_none_ahead(void **state)
 {
     (void)state;
-    push(TASK_FIRST, 12);
+    push_all(TASK_FIRST, 12);
     settle();
     assert_int_equal(begun(TASK_FIRST), WINDOW);
     read_all();
@@ -299,7 +218,7 @@ static void end_until(uint32_t count)
         uint32_t before = returned_count, most = count_of(TASK_FIRST, SENDING);
         end_one(TASK_FIRST);
         while (returned_count == before)
-            core_turn(&core, true);
+            turn();
         read_all();
         assert_true(count_of(TASK_FIRST, SENDING) <= max_u64(most, steer_share(&steer, 0)));
     }
@@ -311,7 +230,7 @@ static void test_taken_back(void **state)
 {
     (void)state;
     meter_set(&steer.staged_ahead, 4);
-    push(TASK_FIRST, 30);
+    push_all(TASK_FIRST, 30);
     settle();
     read_all();
     assert_int_equal(count_of(TASK_FIRST, QUEUING), 4);
@@ -331,7 +250,7 @@ static void test_cut(void **state)
     (void)state;
     meter_set(&steer.window, 8);
     meter_set(&steer.staged_ahead, 8);
-    push(TASK_FIRST, 40);
+    push_all(TASK_FIRST, 40);
     for (uint32_t i = 0; i < 3; i++)
         settle();
     read_all();
@@ -354,7 +273,7 @@ static void test_rate(void **state)
 {
     (void)state;
     meter_set(&steer.staged_ahead, 2);
-    push(TASK_FIRST, 20);
+    push_all(TASK_FIRST, 20);
     settle();
     read_all();
     budget_set(&budget, MIB, core.now_ns); /* one part at a time */
@@ -370,7 +289,7 @@ static void test_flight(void **state)
     struct traffic *traffic = &mover.station.clients[0].traffic;
     (void)state;
     meter_set(&steer.staged_ahead, 3);
-    push(TASK_FIRST, 12);
+    push_all(TASK_FIRST, 12);
     settle();
     read_all();
     uint64_t busy_ns = meter_read(&traffic->busy_ns), from_ns = core.now_ns;
@@ -386,13 +305,13 @@ static void test_starved(void **state)
     struct traffic *traffic = &mover.station.clients[0].traffic;
     (void)state;
     settle();
-    push(TASK_FIRST, WINDOW - 1);
+    push_all(TASK_FIRST, WINDOW - 1);
     settle();
     assert_int_equal(meter_read(&traffic->starved_ns), 0); /* work is what lacks */
-    push(TASK_FIRST, 1);
+    push_all(TASK_FIRST, 1);
     uint64_t from_ns = core.now_ns;
     while (meter_read(&traffic->starved_ns) == 0)
-        core_turn(&core, true);
+        turn();
     uint64_t passed_ns = core.now_ns - from_ns + MOVER_TICK_NS;
     assert_true(meter_read(&traffic->starved_ns) <= WINDOW * passed_ns);
     read_all();
@@ -405,16 +324,16 @@ static void test_stop(void **state)
 {
     (void)state;
     meter_set(&steer.staged_ahead, 2);
-    push(TASK_FIRST, 12);
+    push_all(TASK_FIRST, 12);
     settle();
     read_all();
     meter_set(&stop, 1);
     while (count_of(TASK_FIRST, QUEUING) > 0)
-        core_turn(&core, true);
+        turn();
     while (count_of(TASK_FIRST, SENDING) > 0)
         end_one(TASK_FIRST);
     while (returned_count < 12)
-        core_turn(&core, true);
+        turn();
     for (uint32_t i = 0; i < 12; i++)
         assert_int_equal(returned[i]->result.err, ERR_CANCELLED);
 }
