@@ -41,9 +41,9 @@
  *
  * Cores without time left end STARTUP, and are not asked for more by UP.
  *
- * A path shorter than BBR_SHORT_NS begins in CRUISE: there the kernel's windows open within
- * milliseconds, one connection may fill it, and doubling would only cost CPU. UP finds what is
- * missing, as fast as it is there.
+ * A path on which round trip and answer together are shorter than BBR_SHORT_NS begins in CRUISE:
+ * there the kernel's windows open within milliseconds, one connection may fill it, and doubling
+ * would only cost CPU. UP finds what is missing, as fast as it is there.
  *
  * Reference: https://datatracker.ietf.org/doc/draft-ietf-ccwg-bbr/ */
 #ifndef SCHED_BBR_H
