@@ -4,7 +4,7 @@
 
 /* A few turns' worth of small objects for every core; a page each, had when it is needed. More
  * prefixes than one to choose large ones from. */
-static const struct conf_ahead conf_ahead_default = {
+static const struct conf_search_ahead conf_search_ahead_default = {
     .small_first = 512, .small_most = 8192, .large_first = 512, .large_most = 1024};
 
 void conf_init(struct conf *conf)
@@ -23,7 +23,7 @@ void conf_init(struct conf *conf)
     conf->connections_start = 16; /* hides the replies' latency; bulk data needs fewer */
     conf->window_bytes_max = 208 * KIB; /* net.core.rmem_max where nobody changed it */
     conf->cc = FLOW_AUTO;
-    conf->ahead = conf_ahead_default;
+    conf->search_ahead = conf_search_ahead_default;
     conf->stage_ahead = CONF_STAGE_AUTO;
     conf->attempts_max = 41;            /* with backoff, some minutes: the deadline comes first */
     conf->deadline_ns = 300 * NS_PER_S; /* a server's restart, a network's repair */

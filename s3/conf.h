@@ -34,7 +34,7 @@ enum conf_fsync { CONF_FSYNC_NONE, CONF_FSYNC_FILE, CONF_FSYNC_ALL };
  * they are done; large ones until they are begun. At first; and the most, while prefixes are uneven
  * (sched/prefixes), or for small ones while cores are idle: of each prefix then a share, and the
  * search goes on behind it (s3/search). The most are at least SEARCH_BRANCHES_MAX. */
-struct conf_ahead {
+struct conf_search_ahead {
     uint32_t small_first, small_most, large_first, large_most;
 };
 
@@ -70,7 +70,7 @@ struct conf {
     uint32_t cc_fixed;          /* FLOW_FIXED: parts in flight, all cores; 0: as at the start */
     uint32_t stage_ahead; /* parts of uploads beyond them, all cores; CONF_STAGE_AUTO: measured */
     enum prefixes_kind prefixes; /* how what is in flight is shared out to prefixes of keys */
-    struct conf_ahead ahead;
+    struct conf_search_ahead search_ahead;
     bool background;       /* gives way to other traffic (sched/ledbat) */
     uint32_t attempts_max; /* of a request, 1: no retry */
     uint64_t deadline_ns;  /* of failing without any progress */

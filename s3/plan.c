@@ -88,7 +88,7 @@ enum err plan_open(struct plan *plan, const struct plan_options *options)
         steer_find_grain(plan->steer, plan->conf,
                          plan->is_upload ? MULTIPART_PART_BYTES : DOWNLOAD_RANGE_BYTES,
                          plan->is_upload ? part_staged_bytes_max(plan_station(plan)) : 0);
-    const struct conf_ahead *ahead = &plan->conf->ahead;
+    const struct conf_search_ahead *ahead = &plan->conf->search_ahead;
     CHECK(min_u64(ahead->small_most, ahead->large_most) >= SEARCH_BRANCHES_MAX);
     return work_pool_init(&plan->works,
                           ahead->small_most + ahead->large_most + PLAN_LARGE_MAX + STEER_PARTS_MAX);
@@ -522,7 +522,7 @@ static uint16_t plan_prefix(struct plan *plan, const struct find_item *item)
 /* Is there room for one more? */
 static bool plan_has_room(const struct plan *plan, bool large)
 {
-    const struct conf_ahead *ahead = &plan->conf->ahead;
+    const struct conf_search_ahead *ahead = &plan->conf->search_ahead;
     uint32_t count = large ? plan->ahead.queued : plan->objects_out;
     if (work_pool_free_count(&plan->works) <= STEER_PARTS_MAX) return false;
     if (count < (large ? ahead->large_first : ahead->small_first)) return true;
@@ -536,7 +536,7 @@ static bool plan_has_room(const struct plan *plan, bool large)
 static bool plan_has_share(struct plan *plan, const struct find_item *item, bool large)
 {
     const struct prefixes *prefixes = &plan->steer->prefixes;
-    const struct conf_ahead *ahead = &plan->conf->ahead;
+    const struct conf_search_ahead *ahead = &plan->conf->search_ahead;
     if (!prefixes->uneven || plan_is_mixed(plan)) return true;
     if (large ? plan->ahead.queued < ahead->large_first : plan->objects_out < ahead->small_first)
         return true;

@@ -123,10 +123,10 @@ bool forest_is_slow(void)
 
 void forest_draw_conf(struct conf *conf)
 {
-    conf->ahead.small_first = (uint32_t)world_between(1, 6);
-    conf->ahead.small_most = (uint32_t)world_between(1, 6) * SEARCH_BRANCHES_MAX;
-    conf->ahead.large_first = (uint32_t)world_between(1, 4);
-    conf->ahead.large_most = (uint32_t)world_between(1, 3) * SEARCH_BRANCHES_MAX;
+    conf->search_ahead.small_first = (uint32_t)world_between(1, 6);
+    conf->search_ahead.small_most = (uint32_t)world_between(1, 6) * SEARCH_BRANCHES_MAX;
+    conf->search_ahead.large_first = (uint32_t)world_between(1, 4);
+    conf->search_ahead.large_most = (uint32_t)world_between(1, 3) * SEARCH_BRANCHES_MAX;
     conf->prefixes = world_chance(0.7) ? PREFIXES_STATIC : PREFIXES_FAIR;
     conf->attempts_max = (uint32_t)world_between(2, 8);
     if (world_chance(0.3)) conf->multipart_threshold_bytes = world_between(1, 1000); /* all large */
