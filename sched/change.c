@@ -76,6 +76,16 @@ double change_up(const struct change *change)
     return change->up;
 }
 
+double change_down(const struct change *change)
+{
+    return change->down;
+}
+
+void change_forgive(struct change *change)
+{
+    change->down = 0;
+}
+
 int change_peek(struct change *change, double value)
 {
     return change_is_learnt(change) ? change_sum(change, value - change->level) : 0;

@@ -45,5 +45,7 @@ int change_add(struct change *change, double value);
 int change_peek(struct change *change, double value);
 bool change_is_learnt(const struct change *change); /* before that nothing is judged */
 double change_up(const struct change *change);      /* σ that speak for a rise */
+double change_down(const struct change *change);    /* and for a fall */
+void change_forgive(struct change *change);         /* what spoke for a fall is explained */
 
 #endif

@@ -95,6 +95,55 @@ static int scout_peek(struct scout *scout, double value, enum scout_view view)
     return change_peek(&scout->change, value);
 }
 
+static void scout_fall(struct scout *scout, const struct sample *sample, double level, double value)
+{
+    double steep = scout_doubts(scout) > 0 ? SCOUT_STEEP_DOUBT : SCOUT_STEEP;
+
+    if (scout->fallen == 0) {
+        scout->lowest = value;
+        scout->missing_ns = 0;
+    }
+    scout->fallen++;
+    scout->lowest = fmin(scout->lowest, value);
+    scout->missing_ns += fmax(0, 1 - exp(value - level)) * (double)sample->interval_ns;
+    scout->falling = scout->lowest < level + log(steep);
+}
+
+static bool scout_is_back(const struct scout *scout, double level, double value)
+{
+    return exp(value) > (exp(level) + exp(scout->lowest)) / 2;
+}
+
+static bool scout_may_be_pause(const struct scout *scout, const struct sample *sample)
+{
+    return scout->fallen < SCOUT_FALL_GLANCES &&
+           scout->missing_ns < (double)(SCOUT_PAUSE_NS + sample->rtt_ns);
+}
+
+/* What CUSUM finds, but for a fall that is over, and one that may be soon. */
+static int scout_find(struct scout *scout, const struct sample *sample, enum scout_view view)
+{
+    const struct change before = scout->change;
+    double value = scout_value(sample);
+    int found =
+        view == SCOUT_LEVEL ? change_add(&scout->change, value) : scout_peek(scout, value, view);
+
+    if (found > 0 || (found == 0 && change_down(&scout->change) <= 0)) {
+        scout->fallen = 0;
+        return found;
+    }
+    scout_fall(scout, sample, before.level, value);
+    if (!scout->falling) return found;
+    bool back = scout_is_back(scout, before.level, value);
+    if (!back && (!found || !scout_may_be_pause(scout, sample))) return found;
+    scout->change = before;
+    if (back) {
+        change_forgive(&scout->change);
+        scout->fallen = 0;
+    }
+    return 0;
+}
+
 static bool scout_may_pulse(const struct scout *scout, const struct sample *sample)
 {
     if (sample_is_cpu_limited(sample)) return false;
@@ -104,10 +153,10 @@ static bool scout_may_pulse(const struct scout *scout, const struct sample *samp
     return change_is_learnt(&scout->change) && sample->now_ns >= scout->pulse_ns + SCOUT_REST_NS;
 }
 
-static int scout_on_pulse(struct scout *scout, const struct sample *sample, double value)
+static int scout_on_pulse(struct scout *scout, const struct sample *sample)
 {
     uint64_t settle_ns = sample_round_ns(sample->rtt_ns, sample->answer_ns);
-    int found = scout_peek(scout, value, SCOUT_MORE);
+    int found = scout_find(scout, sample, SCOUT_MORE);
 
     scout->glances++;
     bool seems = change_up(&scout->change) > 0 && sample->now_ns < scout->pulse_ns + 4 * settle_ns;
@@ -118,24 +167,21 @@ static int scout_on_pulse(struct scout *scout, const struct sample *sample, doub
 
 int scout_on_glance(struct scout *scout, const struct sample *sample, enum scout_view view)
 {
-    double value = scout_value(sample);
-    int found = 0;
+    int found;
 
     scout->level = scout->change.level;
+    scout->falling = false;
     if (sample->refusals > 0) scout->refused_ns = sample->now_ns;
     if (sample->app_limited || sample->refusals > 0) {
         if (scout->pulsing) scout_end_pulse(scout, sample->now_ns);
         return 0;
     }
-    if (scout->pulsing) return scout_on_pulse(scout, sample, value);
+    if (scout->pulsing) return scout_on_pulse(scout, sample);
     if (scout->skip > 0) {
         scout->skip--;
         return 0;
     }
-    if (view == SCOUT_LEVEL)
-        found = change_add(&scout->change, value);
-    else if (change_is_learnt(&scout->change))
-        found = scout_peek(scout, value, view);
+    found = scout_find(scout, sample, view);
     if (found || !scout_may_pulse(scout, sample)) return found;
     scout->pulsing = true;
     scout->glances = 0;

@@ -14,6 +14,16 @@
  * SCOUT_REFUSED_NS; nor on a path below SCOUT_SHORT_NS, where the kernel fills the path with what
  * there is, nor while the cores have no time left.
  *
+ * A server under the kernel's bbr pauses each ten seconds: its connections have four packets in
+ * flight for 200 ms and a round trip, all at about the same time (ProbeRTT). So a steep fall, to
+ * less than SCOUT_STEEP of the level, is news once more is missing than such a pause takes away,
+ *
+ *     Σ (1 − rate / level) · glance ≥ SCOUT_PAUSE_NS + round trip,
+ *
+ * or at its third glance: a pause touches no more than three, and in the last the rate is half back
+ * or more. Where it is back, nothing was. Until then such glances are `falling`. On a path that is
+ * doubted SCOUT_STEEP_DOUBT counts, since there falls have no need to be of pauses.
+ *
  * What the owner does to the window by itself is no news: it calls scout_hold() then.
  *
  * A path may be uneven by nature: its rate moves more, or more slowly, than CUSUM's σ knows, and
@@ -34,6 +44,11 @@
 #define SCOUT_SLACK      0.223 /* ln 1.25 */
 #define SCOUT_SIGMA_MAX  0.3   /* ln 3 is more than 3.6 of it */
 
+#define SCOUT_STEEP        0.65 /* half of a pause in each of two glances is less than that */
+#define SCOUT_STEEP_DOUBT  0.5
+#define SCOUT_PAUSE_NS     (200 * NS_PER_MS) /* Linux: bbr_probe_rtt_mode_ms */
+#define SCOUT_FALL_GLANCES 3u
+
 #define SCOUT_SLACK_MORE 0.02 /* more in flight brings less only at a server that is full */
 
 enum scout_view {
@@ -44,6 +59,7 @@ enum scout_view {
 
 struct scout {
     bool pulsing;
+    bool falling; /* the newest glance was of a steep fall: a change, or a pause */
     double slack; /* by which ln(rate) may differ at another window; SCOUT_SLACK, or the owner's */
     double sigma; /* of ln(rate), that is believed at least */
     double level; /* ln(rate): what the newest glance was compared with */
@@ -51,6 +67,9 @@ struct scout {
     struct change change; /* of ln(rate) */
     uint32_t skip;        /* glances */
     uint32_t glances;     /* of the pulse */
+    uint32_t fallen;      /* glances of a fall; 0: there is none */
+    double lowest;        /* ln(rate) of these */
+    double missing_ns;    /* in which the level's rate would have brought what they lack */
     uint64_t pulse_ns;    /* when the last pulse began, or ended */
     uint64_t refused_ns;  /* the last time; 0: never */
 };

@@ -267,7 +267,7 @@ static bool tune_on_glance(struct cc *cc, const struct sample *sample)
     }
     if (tune->state == TUNE_TRY && sample->app_limited)
         tune_rest(tune, tune->rest, "the experiment lacked work");
-    else if (tune->state == TUNE_TRY && !pulsed)
+    else if (tune->state == TUNE_TRY && !pulsed && !tune->scout.falling)
         tune_on_try(tune, sample);
     if (pulsed) tune->slot_lags = true;
     tune_set_window(tune);

@@ -14,11 +14,11 @@
  * A slot is as long as TUNE_SLOT_ROUNDS rounds, of which the first, in which the window before
  * still shows, is left out; where less is tried, so is all until what is in flight has followed the
  * window: where parts take long, less would seem to cost nothing. It is measured glance by glance,
- * but for those in which the scout asks the path for more (sched/scout). Two neighbouring slots are
- * a pair; a decision needs |mean − margin| > 2 standard errors, or TUNE_PAIRS_MAX pairs; what is
- * plain in the first pair (TUNE_PLAIN) needs no second. In the order A B B A a steady drift of the
- * path cancels. A round that was app-limited ends the experiment. The rest doubles with every
- * failure: a stationary path is left alone, but for the scout's pulses.
+ * but for those in which the scout asks the path for more, or the rate falls steeply (sched/scout).
+ * Two neighbouring slots are a pair; a decision needs |mean − margin| > 2 standard errors, or
+ * TUNE_PAIRS_MAX pairs; what is plain in the first pair (TUNE_PLAIN) needs no second. In the order
+ * A B B A a steady drift of the path cancels. A round that was app-limited ends the experiment. The
+ * rest doubles with every failure: a stationary path is left alone, but for the scout's pulses.
  *
  * On a path that was found uneven (scout_doubts) pairs are noisy as well, and pulses find less:
  * what is plain must be more than that noise, and rests end sooner. There one less can never be

@@ -68,6 +68,33 @@ static void test_pulse_finds_more(void **state)
     assert_false(w.scout.pulsing);
 }
 
+/* The kernel's bbr at the other end looks for its round trip: 250 ms in which next to nothing
+ * comes, wherever in glances of 200 ms. A step as deep is found by the third glance. */
+static void test_pause(void **state)
+{
+    (void)state;
+    for (uint32_t begin = 0; begin < 200; begin += 10)
+        for (int steps = 0; steps < 2; steps++) {
+            struct world w;
+            open_world(&w);
+            w.sample.cpu_share = 1; /* no pulses between */
+            for (int k = 0; k < 30; k++)
+                assert_int_equal(glance(&w, k % 2 ? 101e6 : 99e6, SCOUT_LEVEL), 0);
+            int found = 0;
+            bool fell = false;
+            for (uint32_t k = 0; k < (steps ? 3 : 30) && found == 0; k++) {
+                uint32_t from = k * 200, to = from + 200, end = steps ? 100000 : begin + 250;
+                uint32_t low = (to < end ? to : end) - (from > begin ? from : begin);
+                if (end <= from) low = 0;
+                found = glance(&w, 100e6 * (1 - 0.96 * low / 200), SCOUT_LEVEL);
+                fell |= w.scout.falling;
+                if (!steps && k >= 3) assert_false(w.scout.falling);
+            }
+            assert_true(fell);
+            assert_int_equal(found, steps ? -1 : 0);
+        }
+}
+
 /* Where nothing comes it ends, and is tried again. */
 static void test_pulse_finds_nothing(void **state)
 {
@@ -163,11 +190,9 @@ static void test_doubt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rate_that_moves),
-        cmocka_unit_test(test_pulse_finds_more),
-        cmocka_unit_test(test_pulse_finds_nothing),
-        cmocka_unit_test(test_no_pulse),
-        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_rate_that_moves), cmocka_unit_test(test_pulse_finds_more),
+        cmocka_unit_test(test_pause),           cmocka_unit_test(test_pulse_finds_nothing),
+        cmocka_unit_test(test_no_pulse),        cmocka_unit_test(test_views),
         cmocka_unit_test(test_doubt),
     };
     return cmocka_run_group_tests_name("scout", tests, NULL, NULL);

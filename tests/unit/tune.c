@@ -212,6 +212,58 @@ static void test_noise_is_no_change(void **state)
     }
 }
 
+/* Next to nothing comes for a while that begins within a tick, and then all of it again. Returns
+ * the largest window until the next one. */
+static double pause_once(struct world *w, double pause_ms, double begin)
+{
+    double capacity = w->path.capacity, left = pause_ms / 50, most = 0;
+    double first = fmin(1 - begin, left);
+    for (int tick = 0; tick < 200; tick++) { /* 10 s */
+        double low = tick == 0 ? first : fmin(1, left);
+        left -= low;
+        w->path.capacity = capacity * (1 - 0.96 * low);
+        drive(w, 0.05);
+        most = fmax(most, w->rounds.window);
+    }
+    w->path.capacity = capacity;
+    return most;
+}
+
+/* A server under the kernel's bbr pauses every ten seconds, for 200 ms and a round trip: that is no
+ * change of the path, in whatever phase of what is done here it comes. */
+static void test_pauses_are_no_change(void **state)
+{
+    static const struct {
+        double rtt_ms;
+        uint32_t starts_max; /* in 600 pauses */
+        double most;         /* requests in flight; the path needs 3 or 4 */
+    } rows[] = {{20, 6, 24}, {50, 6, 24}, {100, 12, 64}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        uint32_t starts = 0;
+        double most = 0;
+        for (uint32_t seed = 1; seed <= 20; seed++) {
+            struct world w;
+            struct rand rand;
+            open_world(&w, 8);
+            use_path(&w, &(struct test_path){25e6, 12e6, rows[i].rtt_ms / 1e3, 0.02,
+                                             (uint64_t)rows[i].rtt_ms});
+            w.path.part_bytes = 16 * MIB;
+            rand_init(&w.path.rand, seed);
+            rand_init(&rand, 77 + seed);
+            drive(&w, 5 + 10 * rand_unit(&rand));
+            w.path.startups = 0;
+            for (int k = 0; k < 30; k++)
+                most = fmax(most, pause_once(&w, 200 + rows[i].rtt_ms, rand_unit(&rand)));
+            starts += w.path.startups;
+        }
+        print_message("pauses, %.0f ms: %u starts, %.0f in flight at most\n", rows[i].rtt_ms,
+                      starts, most);
+        assert_true(starts <= rows[i].starts_max);
+        assert_true(most <= rows[i].most);
+    }
+}
+
 struct uneven {            /* by nature: a path whose capacity is another each time */
     double depth, seconds; /* of the most, and how long each lasts */
     uint64_t rtt_ms;
@@ -404,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_connections_get_slower),
         cmocka_unit_test(test_noise_is_no_change),
+        cmocka_unit_test(test_pauses_are_no_change),
         cmocka_unit_test(test_uneven_path),
         cmocka_unit_test(test_step_of_an_uneven_path),
         cmocka_unit_test(test_uneven_path_needs_more),
