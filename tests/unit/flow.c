@@ -106,6 +106,36 @@ static void test_closed_form(void **state)
         }
 }
 
+/* n* and what waits of it are one model's: what is answered after that model was left changes
+ * neither. bbr never leaves it. */
+static void test_model_that_was_left(void **state)
+{
+    (void)state;
+    for (enum flow_kind kind = FLOW_AUTO; kind <= FLOW_BBR; kind++) {
+        struct path path;
+        struct flow flow;
+        double knee = 0, waiting = 0;
+        path_init(&path);
+        flow_init(&flow, kind, &(struct cc_limits){2, 2, 128});
+        for (int tick = 0; tick < 600; tick++) {
+            if (tick == 400) {
+                knee = flow.sample.knee;
+                waiting = flow.sample.knee_waiting;
+            }
+            if (tick >= 400) path.totals.requests += 3; /* small ones, answered as soon */
+            path_tick(&path, flow_window(&flow));
+            (void)flow_tick(&flow, path.now_ns, &path.totals, path.rtt_ns);
+        }
+        assert_true(waiting > 0 && waiting < knee / 2);
+        if (kind == FLOW_BBR) {
+            assert_true(flow.sample.knee_waiting > 1.5 * waiting);
+        } else {
+            assert_true(flow.sample.knee == knee);
+            assert_true(flow.sample.knee_waiting == waiting);
+        }
+    }
+}
+
 /* Parts may take half a minute: behind the first round, what the server took for less stands for
  * its time, on a long path, and while nobody waits for it: rounds are short then. */
 static void test_nothing_answered_yet(void **state)
@@ -146,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_closed_form),
+        cmocka_unit_test(test_model_that_was_left),
         cmocka_unit_test(test_nothing_answered_yet),
     };
     return cmocka_run_group_tests_name("flow", tests, NULL, NULL);
