@@ -86,8 +86,8 @@ struct conf {
 /* Every field at its default; no endpoint. */
 void conf_init(struct conf *conf);
 /* Of a core. A quarter of the connections, at least two: bulk data in flight beyond what the path
- * takes only turns cold, and what a longer path takes is found out (sched/flow). On loopback,
- * client CPU per GiB is 0.22 s with 2 parts of 8 MiB, 0.24 with 4, 0.42 with 16. */
+ * takes only turns cold, and what a longer path takes is found out (sched/flow). What that costs is
+ * in docs/architecture.md. */
 uint32_t conf_parts_start(const struct conf *conf);
 /* What a download is summed with that cannot be compared: of keep_sums, a kind whose values of
  * ranges combine; else CHECKSUM_NONE. */
