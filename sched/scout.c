@@ -99,14 +99,16 @@ static void scout_fall(struct scout *scout, const struct sample *sample, double 
 {
     double steep = scout_doubts(scout) > 0 ? SCOUT_STEEP_DOUBT : SCOUT_STEEP;
 
-    if (scout->fallen == 0) {
+    if (!scout->fallen) {
         scout->lowest = value;
         scout->missing_ns = 0;
+        scout->steep_glances = 0;
     }
-    scout->fallen++;
     scout->lowest = fmin(scout->lowest, value);
     scout->missing_ns += fmax(0, 1 - exp(value - level)) * (double)sample->interval_ns;
     scout->falling = scout->lowest < level + log(steep);
+    scout->steep_glances += scout->falling;
+    scout->fallen = true;
 }
 
 static bool scout_is_back(const struct scout *scout, double level, double value)
@@ -116,7 +118,7 @@ static bool scout_is_back(const struct scout *scout, double level, double value)
 
 static bool scout_may_be_pause(const struct scout *scout, const struct sample *sample)
 {
-    return scout->fallen < SCOUT_FALL_GLANCES &&
+    return scout->steep_glances < SCOUT_FALL_GLANCES &&
            scout->missing_ns < (double)(SCOUT_PAUSE_NS + sample->rtt_ns);
 }
 
@@ -129,7 +131,7 @@ static int scout_find(struct scout *scout, const struct sample *sample, enum sco
         view == SCOUT_LEVEL ? change_add(&scout->change, value) : scout_peek(scout, value, view);
 
     if (found > 0 || (found == 0 && change_down(&scout->change) <= 0)) {
-        scout->fallen = 0;
+        scout->fallen = false;
         return found;
     }
     scout_fall(scout, sample, before.level, value);
@@ -139,7 +141,7 @@ static int scout_find(struct scout *scout, const struct sample *sample, enum sco
     scout->change = before;
     if (back) {
         change_forgive(&scout->change);
-        scout->fallen = 0;
+        scout->fallen = false;
     }
     return 0;
 }

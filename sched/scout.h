@@ -20,9 +20,10 @@
  *
  *     Σ (1 − rate / level) · glance ≥ SCOUT_PAUSE_NS + round trip,
  *
- * or at its third glance: a pause touches no more than three, and in the last the rate is half back
- * or more. Where it is back, nothing was. Until then such glances are `falling`. On a path that is
- * doubted SCOUT_STEEP_DOUBT counts, since there falls have no need to be of pauses.
+ * or at its third glance from the first steep one on: a pause touches no more than three, and in
+ * the last the rate is half back or more. Where it is back, nothing was. Until then such glances
+ * are `falling`. On a path that is doubted SCOUT_STEEP_DOUBT counts, since there falls have no need
+ * to be of pauses.
  *
  * What the owner does to the window by itself is no news: it calls scout_hold() then.
  *
@@ -44,9 +45,10 @@
 #define SCOUT_SLACK      0.223 /* ln 1.25 */
 #define SCOUT_SIGMA_MAX  0.3   /* ln 3 is more than 3.6 of it */
 
-#define SCOUT_STEEP        0.65 /* half of a pause in each of two glances is less than that */
-#define SCOUT_STEEP_DOUBT  0.5
-#define SCOUT_PAUSE_NS     (200 * NS_PER_MS) /* Linux: bbr_probe_rtt_mode_ms */
+#define SCOUT_STEEP       0.65 /* half of a pause in each of two glances is less than that */
+#define SCOUT_STEEP_DOUBT 0.5
+/* Linux: bbr_probe_rtt_mode_ms, 200, and until all are at speed again: seen in wanlab. */
+#define SCOUT_PAUSE_NS     (250 * NS_PER_MS)
 #define SCOUT_FALL_GLANCES 3u
 
 #define SCOUT_SLACK_MORE 0.02 /* more in flight brings less only at a server that is full */
@@ -64,14 +66,15 @@ struct scout {
     double sigma; /* of ln(rate), that is believed at least */
     double level; /* ln(rate): what the newest glance was compared with */
     /* private */
-    struct change change; /* of ln(rate) */
-    uint32_t skip;        /* glances */
-    uint32_t glances;     /* of the pulse */
-    uint32_t fallen;      /* glances of a fall; 0: there is none */
-    double lowest;        /* ln(rate) of these */
-    double missing_ns;    /* in which the level's rate would have brought what they lack */
-    uint64_t pulse_ns;    /* when the last pulse began, or ended */
-    uint64_t refused_ns;  /* the last time; 0: never */
+    struct change change;   /* of ln(rate) */
+    uint32_t skip;          /* glances */
+    uint32_t glances;       /* of the pulse */
+    bool fallen;            /* the newest glances are of a fall */
+    uint32_t steep_glances; /* of these, from the first steep one on */
+    double lowest;          /* ln(rate) of these */
+    double missing_ns;      /* in which the level's rate would have brought what they lack */
+    uint64_t pulse_ns;      /* when the last pulse began, or ended */
+    uint64_t refused_ns;    /* the last time; 0: never */
 };
 
 void scout_init(struct scout *scout, uint64_t now_ns);

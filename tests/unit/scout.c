@@ -95,6 +95,30 @@ static void test_pause(void **state)
         }
 }
 
+/* As it was seen in the laboratory (200 Mbit/s, 50 ms, 15 connections), each 100 ms. */
+static void test_pause_that_ends_slowly(void **state)
+{
+    static const double seen[] = {0.875, 0.19, 0.165, 0.445, 0.825, 0.98};
+    (void)state;
+    for (uint32_t begin = 0; begin < 200; begin += 10) {
+        struct world w;
+        open_world(&w);
+        w.sample.cpu_share = 1; /* no pulses between */
+        for (int k = 0; k < 30; k++)
+            assert_int_equal(glance(&w, k % 2 ? 101e6 : 99e6, SCOUT_LEVEL), 0);
+        for (uint32_t k = 0; k < 20; k++) {
+            double came = 0;
+            for (uint32_t ms = k * 200; ms < k * 200 + 200; ms++) {
+                uint32_t at = (ms - begin) / 100; /* before: far beyond the end */
+                came += at < ARRAY_COUNT(seen) ? seen[at] : 1;
+            }
+            int found = glance(&w, 100e6 * came / 200, SCOUT_LEVEL);
+            if (found) print_error("begun %u ms into a glance\n", begin);
+            assert_int_equal(found, 0);
+        }
+    }
+}
+
 /* Where nothing comes it ends, and is tried again. */
 static void test_pulse_finds_nothing(void **state)
 {
@@ -190,9 +214,13 @@ static void test_doubt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rate_that_moves), cmocka_unit_test(test_pulse_finds_more),
-        cmocka_unit_test(test_pause),           cmocka_unit_test(test_pulse_finds_nothing),
-        cmocka_unit_test(test_no_pulse),        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_rate_that_moves),
+        cmocka_unit_test(test_pulse_finds_more),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_pause_that_ends_slowly),
+        cmocka_unit_test(test_pulse_finds_nothing),
+        cmocka_unit_test(test_no_pulse),
+        cmocka_unit_test(test_views),
         cmocka_unit_test(test_doubt),
     };
     return cmocka_run_group_tests_name("scout", tests, NULL, NULL);
