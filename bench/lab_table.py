@@ -30,6 +30,7 @@ SWITCHES = {
     "background": ("--background", "--background"),
     "max-rate": ("--max-rate", "--max-rate RATE"),
     "prefixes": ("--prefixes", "--prefixes fair|static"),
+    "windows": ("--receive-windows", "--receive-windows auto|kernel"),
 }
 
 
@@ -365,6 +366,27 @@ def iperf_rate(outcome):
     return answer["end"]["sum_received"]["bits_per_second"]
 
 
+def windows(bench):
+    """A download on a path whose queue is long: what a loss-based server makes of it."""
+    path = bench.link(0.4, "rtt=50ms queue=4BDP")
+    yield f"file down, {path}", partial(windows_cell, bench, path)
+
+
+def windows_cell(bench, path):
+    kernel, auto = bench.pairs("goodput: windows by argosy / by the kernel",
+                               bench.down(path, "--receive-windows", "kernel"), bench.down(path),
+                               0.98)
+    bench.ratio("what queues in the second half, the same", kernel, auto, None,
+                measure=lambda o: queued(o, 0.5), unit="bytes")
+
+
+def queued(outcome, share):
+    """Bytes in the bottleneck's queue of the download, the mean from that share of the run on."""
+    series, every = outcome.report["series"]["down"]["queued_bytes"], outcome.every_s
+    first, last = (round((outcome.first_s + s * outcome.elapsed_s) / every) for s in (share, 1))
+    return statistics.fmean(series[first:last])
+
+
 def max_rate(bench):
     """Any five seconds, from the first on, against what was asked for."""
     path = bench.link(1, "rtt=20ms")
@@ -442,6 +464,7 @@ EXPERIMENTS = {
     "knee": Experiment("a server with a knee", ("cc",), knee),
     "steps": Experiment("capacity and round trip change", ("cc",), steps),
     "fairness": Experiment("beside another flow", (), fairness),
+    "windows": Experiment("receive windows and a long queue", ("windows",), windows),
     "max-rate": Experiment("--max-rate is kept", ("max-rate",), max_rate),
     "cost": Experiment("what flow control costs", ("cc",), cost),
 }

@@ -61,6 +61,13 @@ void sock_limit_window(struct core *core, int fd, uint32_t bytes)
     (void)ignored;
 }
 
+void sock_clamp_window(struct core *core, int fd, uint32_t bytes)
+{
+    int raw, most = bytes > 0 ? (int)min_u64(bytes, INT32_MAX) : INT32_MAX;
+    enum err ignored = sock_set(core, fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, most, &raw);
+    (void)ignored;
+}
+
 uint32_t sock_window_max(void)
 {
     int wanted = INT_MAX / 2, had = 0;

@@ -39,6 +39,9 @@ void sock_forget(struct core *core, int fd);
  * for a connection that is read at a pace, since all that fits comes at once. Ends the kernel's own
  * tuning of that socket for good (TCP_WINDOW_CLAMP would be raised by it). */
 void sock_limit_window(struct core *core, int fd, uint32_t bytes);
+/* The window that the peer is told, at most (TCP_WINDOW_CLAMP; 0: no limit any more). The kernel's
+ * tuning goes on, and raises it when it makes the buffer larger: so it is to be set anew. */
+void sock_clamp_window(struct core *core, int fd, uint32_t bytes);
 /* The most that sock_limit_window() can ask for (net.core.rmem_max); 0: the kernel does not say. */
 uint32_t sock_window_max(void);
 /* How fast the kernel sends what it was given, at most (SO_MAX_PACING_RATE; 0: no limit any more).

@@ -25,6 +25,7 @@ void conf_init(struct conf *conf)
     conf->cc = FLOW_AUTO;
     conf->search_ahead = conf_search_ahead_default;
     conf->stage_ahead = CONF_STAGE_AUTO;
+    conf->clamp_windows = true;
     conf->attempts_max = 41;            /* with backoff, some minutes: the deadline comes first */
     conf->deadline_ns = 300 * NS_PER_S; /* a server's restart, a network's repair */
     conf->connect_timeout_ns = 10 * NS_PER_S;

@@ -71,6 +71,7 @@ struct conf {
     uint32_t stage_ahead; /* parts of uploads beyond them, all cores; CONF_STAGE_AUTO: measured */
     enum prefixes_kind prefixes; /* how what is in flight is shared out to prefixes of keys */
     struct conf_search_ahead search_ahead;
+    bool clamp_windows;    /* of downloads, where they only fill a queue (sched/clamp) */
     bool background;       /* gives way to other traffic (sched/ledbat) */
     uint32_t attempts_max; /* of a request, 1: no retry */
     uint64_t deadline_ns;  /* of failing without any progress */

@@ -421,7 +421,8 @@ static void mover_steer(struct mover *mover)
 {
     struct client *client = &mover->station.clients[mover->endpoint];
     mover_count_busy(mover);
-    traffic_look(&client->traffic, client);
+    const struct clamp_terms terms = steer_clamp(mover->steer);
+    traffic_look(&client->traffic, client, &terms);
     mover_ration(mover, mover_blame(mover));
     mover_look_at_slots(mover);
     if (mover->station.core->index == 0) mover_lead(mover);

@@ -65,6 +65,7 @@ enum err steer_open(struct steer *steer, const struct conf *conf, struct budget 
         err = fair_open(&steer->fairs[rank], &steer->prefixes);
     flow_init(&steer->flow, conf->cc, &limits);
     depth_init(&steer->depth);
+    clamp_init(&steer->clamp);
     if (stages && conf->stage_ahead != CONF_STAGE_AUTO)
         meter_set(&steer->staged_ahead, conf->stage_ahead);
     meter_set(&steer->idle, BLAME_FINDING);
@@ -235,6 +236,38 @@ static void steer_tick_depth(struct steer *steer, uint64_t now_ns)
     meter_set(&steer->staged_ahead, steer->depth.parts);
     steer_give_out(steer);
     steer_note(steer, &decision);
+}
+
+/* What is told are changes of the limit; with what it is made of it moves on by itself. Who gives
+ * way has small windows anyhow. */
+static void steer_tick_clamp(struct steer *steer, uint64_t now_ns,
+                             const struct sample_totals *totals)
+{
+    const struct clamp *clamp = &steer->clamp;
+    if (!steer->conf->clamp_windows || steer->budget) return;
+    bool changed = clamp_tick(&steer->clamp, now_ns, totals, flow_rtt_ns(&steer->flow));
+    const struct clamp_terms terms = clamp_terms(clamp, meter_read(&steer->flows));
+    struct steer_decision decision = {.now_ns = now_ns,
+                                      .knob = "bytes in flight of downloads, at most",
+                                      .before = clamp->before_bytes,
+                                      .after = clamp->after_bytes,
+                                      .state = clamp_state_name(clamp->state),
+                                      .why = clamp->why,
+                                      .sample = steer->flow.sample};
+
+    decision.sample.rate_bytes_per_s = clamp->rate_bytes_per_s; /* what it was decided by */
+    decision.sample.rtt_now_ns = clamp->rtt_now_ns;
+    meter_set(&steer->clamp_share_bytes, terms.share_bytes);
+    meter_set(&steer->clamp_flight_ns, terms.flight_ns);
+    meter_set(&steer->clamp_rate_ns, terms.rate_ns);
+    if (changed) steer_note(steer, &decision);
+}
+
+struct clamp_terms steer_clamp(const struct steer *steer)
+{
+    return (struct clamp_terms){.share_bytes = meter_read(&steer->clamp_share_bytes),
+                                .flight_ns = meter_read(&steer->clamp_flight_ns),
+                                .rate_ns = meter_read(&steer->clamp_rate_ns)};
 }
 
 void steer_find_grain(struct steer *steer, const struct conf *conf, uint64_t first_bytes,
@@ -452,6 +485,7 @@ void steer_tick(struct steer *steer, uint64_t now_ns)
     totals.refusals = steer->prefixes.path_refusals;
     steer_tick_grain(steer, now_ns, totals.server_ns);
     steer_tick_depth(steer, now_ns);
+    steer_tick_clamp(steer, now_ns, &totals);
     steer_tell_ration(steer, now_ns);
     steer_tell_pacing(steer, now_ns);
     steer_tell_windows(steer, now_ns);

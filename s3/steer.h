@@ -16,6 +16,7 @@
 #include "s3/conf.h"
 #include "s3/traffic.h"
 #include "sched/budget.h"
+#include "sched/clamp.h"
 #include "sched/depth.h"
 #include "sched/fair.h"
 #include "sched/flow.h"
@@ -55,13 +56,15 @@ struct steer {
     struct meter part_bytes;   /* the size of parts and ranges to be cut; 0: none is found here */
     struct meter idle;  /* what slots that are free lack: enum blame_cause, by the home core */
     struct meter flows; /* connections in use, all cores, at the last tick */
-    struct meter background_bytes_per_s, yielded_ns, resting; /* of ledbat; 0 without */
+    struct meter clamp_share_bytes, clamp_flight_ns, clamp_rate_ns; /* struct clamp_terms */
+    struct meter background_bytes_per_s, yielded_ns, resting;       /* of ledbat; 0 without */
     struct prefixes prefixes;
     struct fair fairs[TASK_RANKS];
     /* private */
     struct flow flow;
     struct grain grain;
     struct depth depth;
+    struct clamp clamp;
     uint64_t memory_bytes, staged_bytes_max; /* of parts; of one part, 0: it is not staged */
     const struct conf *conf;
     struct ledbat ledbat;
@@ -102,6 +105,7 @@ void steer_release(struct steer *steer); /* nothing is held back any more: the r
 /* From any thread. */
 uint32_t steer_share(const struct steer *steer, uint32_t core_index);
 uint32_t steer_ahead(const struct steer *steer, uint32_t core_index); /* parts; may be 0 */
+struct clamp_terms steer_clamp(const struct steer *steer);            /* of receive windows */
 /* How many parts may be handed out: as many again as are in flight, so that no core waits, and
  * those staged ahead. */
 uint32_t steer_parts_out_max(const struct steer *steer);

@@ -9,6 +9,7 @@
 struct traffic_sum {
     uint64_t delivered_bytes, sent_bytes, resent_bytes, lost_bytes, behind_hole_bytes;
     uint64_t rtt_ns, rtt_now_ns, flows, waiting, shut;
+    const struct clamp_terms *terms;
 };
 
 static uint64_t least_of(uint64_t least_ns, uint64_t ns)
@@ -93,15 +94,30 @@ static uint64_t traffic_received(struct conn *conn, const struct traffic_arrival
     return both - before;
 }
 
+/* Of a download. A window that is small for a rate (dial_set_window) stays as it is. */
+static void traffic_clamp(struct conn *conn, const struct clamp_terms *terms, uint64_t received,
+                          uint64_t passed_ns)
+{
+    if (passed_ns <= TRAFFIC_SPAN_NS)
+        conn->rate_bytes_per_s =
+            clamp_mean_rate(terms, conn->rate_bytes_per_s, received, passed_ns);
+    uint32_t bytes = conn->window_bytes > 0 ? 0 : clamp_window(terms, conn->rate_bytes_per_s);
+    if (received == 0 || (bytes == 0 && conn->clamp_bytes == 0)) return;
+    conn->clamp_bytes = bytes;
+    sock_clamp_window(conn->stream->core, conn->stream->fd, bytes);
+}
+
 static void traffic_add_arrivals(struct traffic_sum *sum, struct conn *conn,
                                  const struct ring_tcp_info *info)
 {
     struct traffic_arrivals come = traffic_arrivals(info, &conn->seen);
-    uint64_t now_ns = conn->stream->core->now_ns;
+    uint64_t now_ns = conn->stream->core->now_ns, passed_ns = now_ns - conn->seen_ns;
+    uint64_t received = traffic_received(conn, &come);
 
-    sum->delivered_bytes += traffic_received(conn, &come);
+    sum->delivered_bytes += received;
     sum->behind_hole_bytes += come.behind * come.segment_bytes;
-    if (conn->seen_ns > 0) sum->lost_bytes += traffic_lost(info, &come, now_ns - conn->seen_ns);
+    if (conn->seen_ns > 0) sum->lost_bytes += traffic_lost(info, &come, passed_ns);
+    if (conn->seen_ns > 0) traffic_clamp(conn, sum->terms, received, passed_ns);
     conn->seen_ns = now_ns;
 }
 
@@ -152,9 +168,9 @@ void traffic_describe(const struct conn *conn, struct blame_wire *wire)
     };
 }
 
-void traffic_look(struct traffic *traffic, struct client *client)
+void traffic_look(struct traffic *traffic, struct client *client, const struct clamp_terms *terms)
 {
-    struct traffic_sum sum = {0};
+    struct traffic_sum sum = {.terms = terms};
 
     client_each(client, traffic_on_conn, &sum);
     for (uint32_t i = 0; i < client->door_count; i++)

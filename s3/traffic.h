@@ -23,6 +23,7 @@
 #include "core/err.h"
 #include "core/meter.h"
 #include "sched/blame.h"
+#include "sched/clamp.h"
 #include "sched/depth.h"
 #include "sched/grain.h"
 #include "sched/prefixes.h"
@@ -62,8 +63,8 @@ struct traffic {
     struct meter waiting;    /* of these: whose request has arrived, and no answer yet */
 };
 
-/* Each connection in use is looked at: 0.3 µs each. */
-void traffic_look(struct traffic *traffic, struct client *client);
+/* Each connection in use is looked at: 0.3 µs each; and what receives is clamped by these terms. */
+void traffic_look(struct traffic *traffic, struct client *client, const struct clamp_terms *terms);
 /* What a connection did between the last two looks. */
 void traffic_describe(const struct conn *conn, struct blame_wire *wire);
 /* A request was answered, and well: what is refused is refused at once. */

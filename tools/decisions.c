@@ -40,9 +40,10 @@ static void decisions_format_sample(const struct sample *sample, struct writer *
     writer_format(w, "\"cpu_share\":%.2f,", sample->cpu_share);
     decisions_format_value("knee", sample->knee, w);
     decisions_format_value("knee_waiting", sample->knee_waiting, w);
-    writer_format(w, "\"rtt_ms\":%.3f,\"answer_ms\":%.3f,\"resent_share\":%.5f,",
-                  (double)sample->rtt_ns / 1e6, (double)sample->answer_ns / 1e6,
-                  sample->resent_share);
+    writer_format(w, "\"rtt_ms\":%.3f,\"rtt_now_ms\":%.3f,\"answer_ms\":%.3f,",
+                  (double)sample->rtt_ns / 1e6, (double)sample->rtt_now_ns / 1e6,
+                  (double)sample->answer_ns / 1e6);
+    writer_format(w, "\"resent_share\":%.5f,", sample->resent_share);
     writer_format(w, "\"lost_share\":%.5f,\"hole_share\":%.3f,", sample->lost_share,
                   sample->hole_share);
     writer_format(w, "\"refusals\":%u,\"timeouts\":%u}", sample->refusals, sample->timeouts);

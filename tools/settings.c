@@ -161,6 +161,12 @@ static const struct opts_row flow_rows[] = {
          "of uploads: parts that are read ahead of those that are sent, on all cores: as many as "
          "keep them sending (default), or N, 0 to 16"},
     {.kind = OPTS_CHOICE,
+     .name = "receive-windows",
+     .argument = "auto|kernel",
+     .offset = SETTINGS_FIELD(receive_windows),
+     .help = "of downloads: made smaller where they only fill a queue on the path (default), or as "
+             "large as the kernel makes them"},
+    {.kind = OPTS_CHOICE,
      .name = "prefixes",
      .argument = "fair|static|none",
      .offset = SETTINGS_FIELD(prefixes),
@@ -475,6 +481,7 @@ static void apply_plain(const struct settings *settings, struct conf *conf)
     conf->cheap = settings->cheap;
     conf->keep_sums = settings->manifest != NULL;
     conf->prefixes = (enum prefixes_kind)settings->prefixes;
+    conf->clamp_windows = settings->receive_windows == 0;
     conf->background = settings->background;
     conf->part_bytes = settings->part_bytes;
     conf->multipart_threshold_bytes = settings->multipart_threshold_bytes;

@@ -89,6 +89,17 @@ static void test_flow_control(void **state)
     }
 }
 
+static void test_receive_windows(void **state)
+{
+    struct fixture *f = *state;
+    for (uint32_t kernel = 0; kernel < 2; kernel++) {
+        f->settings.receive_windows = kernel;
+        assert_int_equal(apply(f), ERR_NONE);
+        assert_int_equal(f->conf.conf.clamp_windows, !kernel);
+        settings_fini(&f->conf);
+    }
+}
+
 static void test_stage_ahead(void **state)
 {
     static const struct {
@@ -249,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_flow_control, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stage_ahead, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_receive_windows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(test_options, setup, teardown),
         cmocka_unit_test_setup_teardown(test_environment, setup, teardown),

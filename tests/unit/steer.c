@@ -1,5 +1,6 @@
 #include "s3/steer.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -301,6 +302,41 @@ static void test_stages_nothing(void **state)
     assert_int_equal(w->steer.fairs[TASK_THEN].slots, FLOW_OBJECTS * 6);
 }
 
+/* A download behind which 4 round trips queue, whatever is in flight, until windows are clamped. */
+static void test_clamps_windows(void **state)
+{
+    (void)state;
+    for (int kernel = 0; kernel < 2; kernel++) {
+        struct world *w = open_world(FLOW_FIXED, 2);
+        w->conf.clamp_windows = !kernel;
+        open_steer(w);
+        assert_int_equal(steer_clamp(&w->steer).share_bytes, 0);
+        for (int i = 0; i < 200; i++) {
+            double gain = w->steer.clamp.gain;
+            for (uint32_t core = 0; core < 2; core++) {
+                uint64_t rtt_ns = (uint64_t)((gain > 0 ? gain : 5) * 20) * NS_PER_MS;
+                meter_set(&w->traffics[core].rtt_now_ns, rtt_ns);
+                meter_set(&w->traffics[core].flows, 4);
+            }
+            tick(w);
+        }
+        struct clamp_terms terms = steer_clamp(&w->steer);
+        struct steer_decision decision = newest_of(w, "bytes in flight of downloads, at most");
+        if (kernel) {
+            assert_int_equal(terms.share_bytes, 0);
+            assert_string_equal(decision.knob, "");
+            continue;
+        }
+        assert_string_equal(decision.state, "lowering");
+        assert_in_range(decision.sample.rtt_now_ns, 41 * NS_PER_MS, 43 * NS_PER_MS);
+        double bytes = 2 * decision.sample.rate_bytes_per_s * 0.020;
+        assert_true(fabs(decision.after - bytes) < 0.05 * bytes);
+        assert_true(fabs((double)terms.share_bytes - bytes / 8) < 0.05 * bytes);
+        assert_int_equal(terms.flight_ns, 40 * NS_PER_MS);
+        assert_int_equal(terms.rate_ns, CLAMP_RATE_NS_MIN);
+    }
+}
+
 /* The run begins in a prefix that is limited, and the path answers to its refusals; once others are
  * found that are not, the path begins anew. */
 static void test_begins_again(void **state)
@@ -563,6 +599,7 @@ int main(void)
         cmocka_unit_test(test_stages_ahead),
         cmocka_unit_test(test_stages_as_told),
         cmocka_unit_test(test_stages_nothing),
+        cmocka_unit_test(test_clamps_windows),
         cmocka_unit_test(test_gives_way),
         cmocka_unit_test(test_gives_way_to_losses),
         cmocka_unit_test(test_weights_are_told),

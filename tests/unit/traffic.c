@@ -39,12 +39,24 @@ enum err ring_socket_info(struct ring *ring, int fd, struct ring_tcp_info *info)
     return ERR_NONE;
 }
 
+static const struct clamp_terms free_terms;
+static uint32_t clamps[CONNS], clamps_set; /* by descriptor */
+
+void sock_clamp_window(struct core *of, int fd, uint32_t bytes)
+{
+    assert_ptr_equal(of, &core);
+    clamps[fd] = bytes;
+    clamps_set++;
+}
+
 static int set_up(void **state)
 {
     (void)state;
     memset(conns, 0, sizeof conns);
     memset(infos, 0, sizeof infos);
     memset(&traffic, 0, sizeof traffic);
+    memset(clamps, 0, sizeof clamps);
+    clamps_set = 0;
     used = CONNS;
     for (uint32_t i = 0; i < CONNS; i++) {
         streams[i] = (struct stream){.core = &core, .fd = (int)i};
@@ -60,26 +72,73 @@ static void test_sums(void **state)
     (void)state;
     infos[0] = (struct ring_tcp_info){.bytes_acked = 1000, .bytes_sent = 5000, .rtt_min_ns = 9};
     infos[1] = (struct ring_tcp_info){.bytes_received = 300, .bytes_retransmitted = 20};
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     assert_int_equal(meter_read(&traffic.delivered_bytes), 1300);
     assert_int_equal(meter_read(&traffic.sent_bytes), 5000);
     assert_int_equal(meter_read(&traffic.resent_bytes), 20);
     assert_int_equal(meter_read(&traffic.flows), CONNS);
     assert_int_equal(meter_read(&traffic.rtt_ns), 9); /* 0 is none */
-    traffic_look(&traffic, &client);                  /* nothing moved */
+    traffic_look(&traffic, &client, &free_terms);     /* nothing moved */
     assert_int_equal(meter_read(&traffic.delivered_bytes), 1300);
     infos[0].bytes_acked = 4000;
     infos[2].rtt_min_ns = 4;
     streams[1].fd = GONE;
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     assert_int_equal(meter_read(&traffic.delivered_bytes), 4300);
     assert_int_equal(meter_read(&traffic.flows), CONNS - 1);
     assert_int_equal(meter_read(&traffic.rtt_ns), 4);
     used = 0;
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     assert_int_equal(meter_read(&traffic.delivered_bytes), 4300); /* sums only grow */
     assert_int_equal(meter_read(&traffic.flows), 0);
     assert_int_equal(meter_read(&traffic.rtt_ns), 0);
+}
+
+/* --- windows --- */
+
+static void receive(uint32_t i, uint64_t bytes)
+{
+    infos[i].bytes_received += bytes;
+    infos[i].segments_received += (uint32_t)(bytes / 1000);
+}
+
+/* What receives has a window by its own rate or by an even share, set anew at each look; what sends
+ * or rests is let be, and so is one that is small for a rate. */
+static void test_windows(void **state)
+{
+    static const struct clamp_terms terms = {
+        .share_bytes = 100000, .flight_ns = 100 * MS, .rate_ns = 200 * MS};
+    (void)state;
+    core.now_ns = NS_PER_S;
+    traffic_look(&traffic, &client, &terms);
+    for (uint32_t i = 0; i < 80; i++) {
+        core.now_ns += 50 * MS;
+        receive(0, 200000);
+        receive(1, 5000);
+        infos[2].bytes_acked += 200000;
+        traffic_look(&traffic, &client, i < 40 ? &free_terms : &terms);
+        if (i == 39) assert_int_equal(clamps_set, 0);
+    }
+    assert_in_range(clamps[0], 390000, 400000); /* of 4 MB/s, also while windows were free */
+    assert_int_equal(clamps[1], 100000);
+    assert_int_equal(clamps_set, 80);
+    core.now_ns += 10 * NS_PER_S; /* between two requests nothing is measured */
+    receive(0, 200000);
+    traffic_look(&traffic, &client, &terms);
+    assert_in_range(clamps[0], 390000, 400000);
+    assert_int_equal(clamps_set, 81);
+    conns[0].window_bytes = 65536; /* there is a rate now: SO_RCVBUF has it */
+    receive(0, 1000);
+    traffic_look(&traffic, &client, &terms);
+    assert_int_equal(clamps[0], 0);
+    receive(0, 1000);
+    receive(1, 1000);
+    traffic_look(&traffic, &client, &free_terms);
+    assert_int_equal(clamps[1], 0);
+    assert_int_equal(clamps_set, 83);
+    traffic_look(&traffic, &client, &free_terms);
+    assert_int_equal(clamps_set, 83);
+    core.now_ns = 0;
 }
 
 /* A hole keeps acknowledged bytes where they are, and then they jump: what came through does not.
@@ -99,7 +158,7 @@ static void test_behind_a_hole(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
         infos[0].bytes_acked = steps[i].acked;
         infos[0].bytes_sacked = steps[i].sacked;
-        traffic_look(&traffic, &client);
+        traffic_look(&traffic, &client, &free_terms);
         assert_int_equal(meter_read(&traffic.delivered_bytes), steps[i].delivered);
     }
 }
@@ -128,7 +187,7 @@ static void test_received_behind_a_hole(void **state)
         infos[0].bytes_received = steps[i].received;
         infos[0].segments_received = steps[i].segments;
         infos[0].segments_behind_hole = steps[i].behind;
-        traffic_look(&traffic, &client);
+        traffic_look(&traffic, &client, &free_terms);
         uint64_t delivered = meter_read(&traffic.delivered_bytes);
         if (delivered != steps[i].delivered)
             fail_msg("step %zu: %llu", i, (unsigned long long)delivered);
@@ -174,12 +233,12 @@ static void test_losses(void **state)
                                           .rtt_min_ns = row->min_ms * MS,
                                           .rtt_ns = row->rtt_ms * MS,
                                           .receive_segment_bytes = 1000};
-        traffic_look(&traffic, &client);
+        traffic_look(&traffic, &client, &free_terms);
         assert_int_equal(meter_read(&traffic.lost_bytes), 0);
         core.now_ns += row->span_ms * MS;
         infos[0].segments_received += row->segments;
         infos[0].segments_behind_hole += row->behind;
-        traffic_look(&traffic, &client);
+        traffic_look(&traffic, &client, &free_terms);
         uint64_t lost_bytes = meter_read(&traffic.lost_bytes);
         if (fabs((double)lost_bytes - 1000 * row->losses) > 1)
             fail_msg("%s: %llu", row->name, (unsigned long long)lost_bytes);
@@ -192,22 +251,22 @@ static void test_waiting(void **state)
     (void)state;
     used = 1;
     infos[0] = (struct ring_tcp_info){.bytes_sent = 9000, .not_sent_bytes = 1000};
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     assert_int_equal(meter_read(&traffic.waiting), 0); /* it is being sent */
     infos[0].not_sent_bytes = 0;
     infos[0].bytes_sent = 10500;
     infos[0].bytes_retransmitted = 500;
     infos[0].bytes_acked = 9999;
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     assert_int_equal(meter_read(&traffic.waiting), 0); /* it is on its way */
     infos[0].bytes_acked = 10000;
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     assert_int_equal(meter_read(&traffic.waiting), 1);
     infos[0].bytes_received = 100;
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     assert_int_equal(meter_read(&traffic.waiting), 0); /* the answer comes */
     used = 0;
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     assert_int_equal(meter_read(&traffic.waiting), 0);
 }
 
@@ -239,7 +298,7 @@ static void test_rtt_now(void **state)
         infos[0].rtt_variance_ns = now->variance_ms * MS;
         infos[0].receive_rtt_ns = now->receive_ms * MS;
         infos[0].rtt_min_ns = now->min_ms * MS;
-        traffic_look(&traffic, &client);
+        traffic_look(&traffic, &client, &free_terms);
         if (meter_read(&traffic.rtt_now_ns) != now->now_ms * MS) fail_msg("%s", now->name);
     }
 }
@@ -249,7 +308,7 @@ static void test_describe(void **state)
     struct blame_wire wire;
     (void)state;
     infos[0] = (struct ring_tcp_info){.busy_ns = 100, .bytes_received = 7, .bytes_sent = 10};
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     infos[0] = (struct ring_tcp_info){.busy_ns = 130,
                                       .receive_window_limited_ns = 20,
                                       .send_buffer_limited_ns = 3,
@@ -261,7 +320,7 @@ static void test_describe(void **state)
                                       .segment_bytes = 1460,
                                       .rtt_min_ns = 8,
                                       .receive_window_bytes = 65536};
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     traffic_describe(&conns[0], &wire);
     assert_int_equal(wire.busy_ns, 30);
     assert_int_equal(wire.peer_window_ns, 20);
@@ -275,7 +334,7 @@ static void test_describe(void **state)
     assert_false(wire.window_is_paced);
     conns[0].window_bytes = 1;
     infos[0].bytes_acked = 5001; /* the end of the stream counts as one */
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     traffic_describe(&conns[0], &wire);
     assert_int_equal(wire.unanswered_bytes, 0);
     assert_int_equal(wire.busy_ns, 0);
@@ -289,10 +348,10 @@ static void test_shut(void **state)
     client.door_count = 3;
     client.doors[1].breaker.state = BREAKER_OPEN;
     client.doors[2].breaker.state = BREAKER_RAMP;
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     assert_int_equal(meter_read(&traffic.shut), 2);
     client.doors[1].breaker.state = client.doors[2].breaker.state = BREAKER_CLOSED;
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     assert_int_equal(meter_read(&traffic.shut), 0);
     client.door_count = 0;
 }
@@ -405,7 +464,7 @@ static void test_add_up(void **state)
     (void)state;
     infos[0] = (struct ring_tcp_info){.bytes_acked = 10, .bytes_sent = 20, .rtt_min_ns = 30};
     infos[0].bytes_retransmitted = 5;
-    traffic_look(&traffic, &client);
+    traffic_look(&traffic, &client, &free_terms);
     meter_add(&traffic.lost_bytes, 6);
     meter_add(&traffic.behind_hole_bytes, 7);
     traffic_on_answer(&traffic, 0, 11);
@@ -467,6 +526,7 @@ int main(void)
                                        TEST(test_waits),   TEST(test_add_parts),
                                        TEST(test_add_up),  TEST(test_add_up_times),
                                        TEST(test_waiting), TEST(test_received_behind_a_hole),
-                                       TEST(test_losses),  TEST(test_staged)};
+                                       TEST(test_losses),  TEST(test_staged),
+                                       TEST(test_windows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
