@@ -37,6 +37,7 @@ struct net {
     double seconds[SECONDS]; /* of the capacity, in each second */
     uint32_t changes, frees;
     bool kernel; /* nothing is clamped */
+    bool deaf;   /* what windows say is not kept to */
 };
 
 static void open_net(struct net *net, double mbit, uint32_t rtt_ms, double queue_bdps)
@@ -106,7 +107,7 @@ static void tick(struct net *net)
         net->flows[i].rate =
             clamp_mean_rate(&terms, rate, (uint64_t)net->flows[i].received, TICK_NS);
         net->flows[i].received = 0;
-        net->flows[i].window = clamp_window(&terms, net->flows[i].rate);
+        net->flows[i].window = net->deaf ? 0 : clamp_window(&terms, net->flows[i].rate);
     }
 }
 
@@ -216,6 +217,8 @@ static void test_more(void **state)
         run(&net, 20 + phase, 50);
         assert_true(net.seconds[22 + phase] > 0.9); /* within 3 s */
         assert_true(mean(&net, 24 + phase, 50) > 0.98);
+        assert_true(net.clamp.state == CLAMP_FREE ||
+                    clamp_terms(&net.clamp, 1).share_bytes > 1.8 * net.capacity * net.rtt_s);
     }
 }
 
@@ -249,10 +252,49 @@ static void test_longer(void **state)
         clamp_init(&kernel.clamp);
         run(&net, 20, SECONDS);
         run(&kernel, 20, SECONDS);
-        printf("held %u: %.3f of the kernel's %.3f; first 5 s %.3f of %.3f; %u changes\n", held,
-               mean(&net, 20, SECONDS), mean(&kernel, 20, SECONDS), mean(&net, 20, 25),
-               mean(&kernel, 20, 25), net.changes);
         assert_true(mean(&net, 20, SECONDS) > 0.98 * mean(&kernel, 20, SECONDS));
+    }
+}
+
+/* As much is in flight as before: then there is nothing to be had, and it is tried ever less. */
+static void test_not_kept(void **state)
+{
+    (void)state;
+    struct net net;
+    open_net(&net, 200, 50, 4);
+    net.deaf = true;
+    run(&net, 0, SECONDS);
+    assert_string_equal(net.clamp.why, "the round trip does not follow: it is no queue");
+    assert_in_range(net.frees, 3, 5);
+    assert_in_range(net.changes, 2 * net.frees, 2 * net.frees + 1);
+}
+
+/* One round with less is chance, two are not, and half as much is not either. */
+static void test_chance(void **state)
+{
+    static const struct {
+        double share;
+        uint32_t rounds;
+        enum clamp_state state;
+    } rows[] = {{0.8, 1, CLAMP_HELD}, {0.8, 2, CLAMP_FREE}, {0.5, 1, CLAMP_FREE}};
+    (void)state;
+    for (uint32_t row = 0; row < ARRAY_COUNT(rows); row++) {
+        struct net net;
+        open_net(&net, 200, 50, 4);
+        run(&net, 0, 20);
+        assert_int_equal(net.clamp.state, CLAMP_HELD);
+        double capacity = net.capacity;
+        net.capacity = rows[row].share * capacity;
+        uint64_t began_ns = net.clamp.began_ns;
+        while (net.clamp.began_ns == began_ns) /* from the begin of a round on */
+            tick(&net);
+        for (uint32_t i = 0; i < rows[row].rounds && net.clamp.state == CLAMP_HELD; i++) {
+            began_ns = net.clamp.began_ns;
+            while (net.clamp.began_ns == began_ns)
+                tick(&net);
+        }
+        net.capacity = capacity;
+        assert_int_equal(net.clamp.state, rows[row].state);
     }
 }
 
@@ -282,7 +324,8 @@ int main(void)
         cmocka_unit_test(test_deep_queue), cmocka_unit_test(test_uneven),
         cmocka_unit_test(test_left_alone), cmocka_unit_test(test_upload),
         cmocka_unit_test(test_more),       cmocka_unit_test(test_less),
-        cmocka_unit_test(test_longer),     cmocka_unit_test(test_window),
+        cmocka_unit_test(test_longer),     cmocka_unit_test(test_not_kept),
+        cmocka_unit_test(test_chance),     cmocka_unit_test(test_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
