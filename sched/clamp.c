@@ -86,11 +86,8 @@ static bool clamp_on_lowering(struct clamp *clamp, const struct clamp_round *rou
         return clamp_set(clamp, CLAMP_RAISED, clamp->gain / CLAMP_STEP,
                          "less comes with less in flight");
     }
-    if (round->trips > CLAMP_FOLLOWED * clamp->gain) {
-        if (++clamp->late_rounds < CLAMP_LATE_ROUNDS) return false;
-        clamp_rest(clamp, round->now_ns);
-        return clamp_free(clamp, "the round trip does not follow: it is no queue");
-    }
+    bool follows = round->trips <= CLAMP_FOLLOWED * clamp->gain;
+    if (!follows && ++clamp->late_rounds < CLAMP_LATE_ROUNDS) return false;
     if (clamp->gain > CLAMP_GAIN) return clamp_lower(clamp, clamp->gain);
     clamp_hold(clamp);
     return false;

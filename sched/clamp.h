@@ -12,16 +12,15 @@
  * brings counts as well, with which a connection can double in a round trip, whatever its share.
  *
  * The least round trip may be one of another time, and what looks like a queue the path's own
- * length. So the limit comes down from what is in flight, by a quarter a round, and each step must
- * cost nothing:
+ * length. So the limit comes down from what is in flight, by a quarter each time, when the round
+ * trip has followed, or had time to; and each step must cost nothing:
  *
  *     FREE ──(3 even rounds, more than a round trip queues)──► LOWERING
- *     LOWERING ──(as much comes, sooner: again, down to CLAMP_GAIN)──► HELD
+ *     LOWERING ──(as much comes: again, down to CLAMP_GAIN)──► HELD
  *     LOWERING ──(less comes)──► RAISED: the step is taken back ──(as much comes)──► HELD
- *     LOWERING ──(the round trip does not follow: it is no queue)──► FREE
  *     RAISED, HELD ──(less comes)──► FREE
  *
- * and after one that did not do that none is tried for CLAMP_REST_NS, which doubles each time.
+ * and after one that did cost something none is tried for CLAMP_REST_NS, which doubles each time.
  * Where little queues, or the path is short, nothing is clamped: the kernel's tuning is good.
  *
  * Reference: draft-ietf-ccwg-bbr (cwnd_gain); RFC 9293, 3.8.6 (the receive window) */
@@ -35,7 +34,7 @@
 #define CLAMP_QUEUE       1.25 /* round trips that queue: CLAMP_GAIN leaves one */
 #define CLAMP_EVEN        0.1  /* by no more do even rounds differ */
 #define CLAMP_LESS        0.9  /* a step that costs leaves CLAMP_STEP of the rate */
-#define CLAMP_FOLLOWED    1.25 /* of the limit may be in flight: windows are rounded up */
+#define CLAMP_FOLLOWED    1.25 /* times the limit may be in flight: rates are uneven */
 #define CLAMP_LATE_ROUNDS 4u   /* in which the round trip may follow: TCP's is a smoothed one */
 #define CLAMP_LESS_ROUNDS 2u   /* that one has less, by no more than a step costs, is chance */
 #define CLAMP_ROUNDS      3u
