@@ -114,21 +114,21 @@ static double ledbat_share(const struct ledbat *l, const struct ledbat_look *loo
 
 /* Is a loss that of a full buffer? Where the queue can be as long as half the target, it must be,
  * and several packets must be lost. In a shorter one any loss counts that meets half of the longest
- * queue seen. */
-static bool ledbat_is_overflow(const struct ledbat *l, double share)
+ * queue seen; of a download, where packets that were overtaken count a little, half a segment. */
+static bool ledbat_is_overflow(const struct ledbat *l, double share, bool is_sent)
 {
     uint64_t target_ns = ledbat_target_ns(l), longest_ns = (uint64_t)window_value(&l->longest);
     if (longest_ns >= target_ns / 2) return l->queue_ns > target_ns / 2 && share >= LEDBAT_LOSS_MIN;
+    if (!is_sent && l->lost_bytes < LEDBAT_SEGMENT / 2) return false;
     return l->queue_ns > max_u64(longest_ns, LEDBAT_TARGET_NS_MIN) / 2;
 }
 
 /* What was lost since the last look, of what went that way. */
-static double ledbat_loss(const struct ledbat *l, const struct ledbat_look *look)
+static double ledbat_loss(const struct ledbat *l, const struct ledbat_look *look, bool is_sent)
 {
     uint64_t sent = look->sent_bytes - l->seen.sent_bytes;
     uint64_t delivered = look->delivered_bytes - l->seen.delivered_bytes;
-    if (sample_is_sent(sent, delivered))
-        return (double)(look->resent_bytes - l->seen.resent_bytes) / (double)sent;
+    if (is_sent) return (double)(look->resent_bytes - l->seen.resent_bytes) / fmax((double)sent, 1);
     return (double)(look->lost_bytes - l->seen.lost_bytes) / fmax((double)delivered, 1);
 }
 
@@ -136,14 +136,19 @@ static double ledbat_loss(const struct ledbat *l, const struct ledbat_look *look
 static bool ledbat_answer_loss(struct ledbat *l, const struct ledbat_look *look)
 {
     if (l->seen.now_ns == 0) return false;
-    double share = ledbat_loss(l, look);
+    /* By the sums, since in a look there may be little but acknowledgements. */
+    bool is_sent = sample_is_sent(look->sent_bytes, look->delivered_bytes);
+    double share = ledbat_loss(l, look, is_sent);
+    l->lost_bytes *= 1 - ledbat_share(l, look);
+    l->lost_bytes += (double)(look->lost_bytes - l->seen.lost_bytes);
     if (share <= 0) return false;
-    if (!ledbat_is_overflow(l, share)) {
+    if (!ledbat_is_overflow(l, share, is_sent)) {
         l->window_bytes *= fmax(0.5, 1 - LEDBAT_LOSS_WEIGHT * share * ledbat_share(l, look));
         return false;
     }
     if (look->now_ns - l->halved_ns < ledbat_round_ns(l)) return false;
     l->halved_ns = look->now_ns;
+    l->lost_bytes = 0;
     l->window_bytes /= 2;
     return true;
 }

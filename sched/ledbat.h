@@ -24,7 +24,8 @@
  * so that a path that loses a packet in ten thousand by itself is used all the same.
  * Losses are those of the direction in which the bytes go, as shares of them. Of a download the
  * least is known, one segment for each loss event of a connection (s3/traffic): exact where losses
- * are rare, and at an overflow, where it is too little, that there is one is what counts.
+ * are rare, and at an overflow, where it is too little, that there is one is what counts. A packet
+ * that was only overtaken shows as a small part of a segment: half of one within a round is a loss.
  *
  *        START ──(queue > ¾ target, loss)──► STEADY ⇄ REST
  *
@@ -86,6 +87,7 @@ struct ledbat {
     struct ledbat_look from;      /* where the measurement of `delivered` began */
     double delivered_bytes_per_s; /* 0: not measured since the last rest */
     double full_bytes_per_s; /* what came through when the queue was above the target; 0: never */
+    double lost_bytes; /* of what is received, over about a round, since the window was halved */
     bool is_full;
     uint64_t state_ns; /* since when it is in this state */
     uint64_t rest_at_ns, halved_ns;

@@ -95,13 +95,26 @@ static int scout_peek(struct scout *scout, double value, enum scout_view view)
     return change_peek(&scout->change, value);
 }
 
+/* A fall was forgiven, not long ago: what is missing since then counts together. */
+static bool scout_falls_again(const struct scout *scout, const struct sample *sample)
+{
+    return scout->forgiven_ns > 0 && sample->now_ns < scout->forgiven_ns + SCOUT_FORGIVEN_NS;
+}
+
+static void scout_forgive(struct scout *scout, const struct sample *sample)
+{
+    if (!scout_falls_again(scout, sample)) scout->forgiven_ns = sample->now_ns;
+    change_forgive(&scout->change);
+    scout->fallen = scout->falling = false;
+}
+
 static void scout_fall(struct scout *scout, const struct sample *sample, double level, double value)
 {
     double steep = scout_doubts(scout) > 0 ? SCOUT_STEEP_DOUBT : SCOUT_STEEP;
 
     if (!scout->fallen) {
         scout->lowest = value;
-        scout->missing_ns = 0;
+        if (!scout_falls_again(scout, sample)) scout->missing_ns = 0;
         scout->steep_glances = 0;
     }
     scout->lowest = fmin(scout->lowest, value);
@@ -116,10 +129,14 @@ static bool scout_is_back(const struct scout *scout, double level, double value)
     return exp(value) > (exp(level) + exp(scout->lowest)) / 2;
 }
 
+static bool scout_misses_little(const struct scout *scout, const struct sample *sample)
+{
+    return scout->missing_ns < (double)(SCOUT_PAUSE_NS + sample->rtt_ns);
+}
+
 static bool scout_may_be_pause(const struct scout *scout, const struct sample *sample)
 {
-    return scout->steep_glances < SCOUT_FALL_GLANCES &&
-           scout->missing_ns < (double)(SCOUT_PAUSE_NS + sample->rtt_ns);
+    return scout->steep_glances < SCOUT_FALL_GLANCES && scout_misses_little(scout, sample);
 }
 
 /* What CUSUM finds, but for a fall that is over, and one that may be soon. */
@@ -136,13 +153,14 @@ static int scout_find(struct scout *scout, const struct sample *sample, enum sco
     }
     scout_fall(scout, sample, before.level, value);
     if (!scout->falling) return found;
+    if (scout_falls_again(scout, sample) && !scout_misses_little(scout, sample)) {
+        scout->falling = false;
+        return found;
+    }
     bool back = scout_is_back(scout, before.level, value);
     if (!back && (!found || !scout_may_be_pause(scout, sample))) return found;
     scout->change = before;
-    if (back) {
-        change_forgive(&scout->change);
-        scout->fallen = false;
-    }
+    if (back) scout_forgive(scout, sample);
     return 0;
 }
 
@@ -162,7 +180,10 @@ static int scout_on_pulse(struct scout *scout, const struct sample *sample)
 
     scout->glances++;
     bool seems = change_up(&scout->change) > 0 && sample->now_ns < scout->pulse_ns + 4 * settle_ns;
-    bool over = scout->glances >= SCOUT_GLANCES && !seems;
+    /* What may be a pause is looked at until it is over; where falls are common, that is nothing.
+     * */
+    bool falls = scout->falling && scout_doubts(scout) <= 0;
+    bool over = scout->glances >= SCOUT_GLANCES && !seems && !falls;
     if (found || over || sample_is_cpu_limited(sample)) scout_end_pulse(scout, sample->now_ns);
     return found;
 }
@@ -175,6 +196,8 @@ int scout_on_glance(struct scout *scout, const struct sample *sample, enum scout
     scout->falling = false;
     if (sample->refusals > 0) scout->refused_ns = sample->now_ns;
     if (sample->app_limited || sample->refusals > 0) {
+        if (scout->fallen && scout->steep_glances > 0) change_forgive(&scout->change);
+        scout->fallen = false; /* what follows is another one */
         if (scout->pulsing) scout_end_pulse(scout, sample->now_ns);
         return 0;
     }
@@ -184,7 +207,7 @@ int scout_on_glance(struct scout *scout, const struct sample *sample, enum scout
         return 0;
     }
     found = scout_find(scout, sample, view);
-    if (found || !scout_may_pulse(scout, sample)) return found;
+    if (found || scout->falling || !scout_may_pulse(scout, sample)) return found;
     scout->pulsing = true;
     scout->glances = 0;
     scout->pulse_ns = sample->now_ns;

@@ -22,8 +22,10 @@
  *
  * or at its third glance from the first steep one on: a pause touches no more than three, and in
  * the last the rate is half back or more. Where it is back, nothing was. Until then such glances
- * are `falling`. On a path that is doubted SCOUT_STEEP_DOUBT counts, since there falls have no need
- * to be of pauses.
+ * are `falling`. What falls again within SCOUT_FORGIVEN_NS lacks what was missing then as well, and
+ * is news when that is too much: a rate that comes and goes is no pause, but connections may pause
+ * one after another. On a path that is doubted SCOUT_STEEP_DOUBT counts, since there falls have no
+ * need to be of pauses.
  *
  * What the owner does to the window by itself is no news: it calls scout_hold() then.
  *
@@ -50,6 +52,7 @@
 /* Linux: bbr_probe_rtt_mode_ms, 200, and until all are at speed again: seen in wanlab. */
 #define SCOUT_PAUSE_NS     (250 * NS_PER_MS)
 #define SCOUT_FALL_GLANCES 3u
+#define SCOUT_FORGIVEN_NS  (5 * NS_PER_S) /* bbr_probe_rtt is each ten seconds */
 
 #define SCOUT_SLACK_MORE 0.02 /* more in flight brings less only at a server that is full */
 
@@ -73,6 +76,7 @@ struct scout {
     uint32_t steep_glances; /* of these, from the first steep one on */
     double lowest;          /* ln(rate) of these */
     double missing_ns;      /* in which the level's rate would have brought what they lack */
+    uint64_t forgiven_ns;   /* when the first fall of the newest ones was; 0: never */
     uint64_t pulse_ns;      /* when the last pulse began, or ended */
     uint64_t refused_ns;    /* the last time; 0: never */
 };

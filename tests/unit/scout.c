@@ -119,6 +119,97 @@ static void test_pause_that_ends_slowly(void **state)
     }
 }
 
+/* A rate that comes and goes is no pause, whether an experiment goes on or not. */
+static void test_falls_again(void **state)
+{
+    static const enum scout_view views[] = {SCOUT_LEVEL, SCOUT_OTHER};
+    static const struct {
+        double low, high;
+        uint32_t glances_max;
+    } rows[] = {{30e6, 80e6, 6}, {40e6, 90e6, 8}, {50e6, 95e6, 8}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows) * 2; i++) {
+        struct world w;
+        open_world(&w);
+        w.sample.cpu_share = 1; /* no pulses between */
+        for (int k = 0; k < 30; k++)
+            assert_int_equal(glance(&w, k % 2 ? 101e6 : 99e6, SCOUT_LEVEL), 0);
+        int found = 0;
+        uint32_t most = rows[i / 2].glances_max + (i % 2 ? 4 : 0); /* the slack hides the half */
+        for (uint32_t k = 0; k < most && found == 0; k++) {
+            found = glance(&w, k % 2 ? rows[i / 2].high : rows[i / 2].low, views[i % 2]);
+            if (k == 0) assert_true(w.scout.falling);
+            if (k == 1) assert_int_equal(found, 0); /* as of a pause */
+            if (k % 2 == 1) assert_false(w.scout.falling);
+        }
+        if (!found) print_error("row %zu\n", i);
+        assert_int_equal(found, -1);
+    }
+}
+
+/* Pauses of half of the connections, one second after the other, each ten seconds. */
+static void test_pauses_one_after_another(void **state)
+{
+    (void)state;
+    for (uint32_t apart = 2; apart <= 5; apart++) {
+        struct world w;
+        open_world(&w);
+        w.sample.cpu_share = 1; /* no pulses between */
+        for (uint32_t k = 0; k < 1000; k++) {
+            bool pauses = k > 30 && (k % 50 == 0 || k % 50 == apart);
+            assert_int_equal(glance(&w, pauses ? 50e6 : k % 2 ? 101e6 : 99e6, SCOUT_LEVEL), 0);
+        }
+    }
+}
+
+/* A step that comes with a pulse is found as soon as any other. */
+static void test_step_in_a_pulse(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w);
+    assert_true(until_pulse(&w) > 0);
+    int found = 0;
+    for (int k = 0; k < 3 && !found; k++)
+        found = glance(&w, 30e6, SCOUT_LEVEL);
+    assert_int_equal(found, -1);
+}
+
+/* Half of a fall, and what follows when there was no work, are two. */
+static void test_fall_without_work(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w);
+    w.sample.cpu_share = 1; /* no pulses between */
+    for (int k = 0; k < 30; k++) {
+        assert_int_equal(glance(&w, 100e6, SCOUT_LEVEL), 0);
+        if (k < 10 || k % 5 > 0) continue;
+        assert_int_equal(glance(&w, 60e6, SCOUT_LEVEL), 0);
+        w.sample.app_limited = true;
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(glance(&w, 1e6, SCOUT_LEVEL), 0);
+        w.sample.app_limited = false;
+        assert_int_equal(glance(&w, 80e6, SCOUT_LEVEL), 0);
+    }
+}
+
+/* What may be a pause is not asked for more. */
+static void test_no_pulse_in_a_fall(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w);
+    for (int k = 0; k < 5; k++)
+        assert_int_equal(glance(&w, 100e6, SCOUT_LEVEL), 0);
+    w.sample.now_ns += SCOUT_REST_NS; /* a pulse is due */
+    assert_int_equal(glance(&w, 20e6, SCOUT_LEVEL), 0);
+    assert_true(w.scout.falling);
+    assert_false(w.scout.pulsing);
+    assert_int_equal(glance(&w, 95e6, SCOUT_LEVEL), 0);
+    assert_true(w.scout.pulsing);
+}
+
 /* Where nothing comes it ends, and is tried again. */
 static void test_pulse_finds_nothing(void **state)
 {
@@ -218,6 +309,11 @@ int main(void)
         cmocka_unit_test(test_pulse_finds_more),
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_pause_that_ends_slowly),
+        cmocka_unit_test(test_falls_again),
+        cmocka_unit_test(test_pauses_one_after_another),
+        cmocka_unit_test(test_step_in_a_pulse),
+        cmocka_unit_test(test_fall_without_work),
+        cmocka_unit_test(test_no_pulse_in_a_fall),
         cmocka_unit_test(test_pulse_finds_nothing),
         cmocka_unit_test(test_no_pulse),
         cmocka_unit_test(test_views),
