@@ -278,7 +278,8 @@ static enum dial_slot_state dial_slot_connect(struct dial_slot *slot)
     slot->err = ERR_NONE;
     slot->conn.stream = NULL;
     slot->conn.used_count = 0;
-    slot->conn.window_bytes = 0;
+    slot->conn.window_bytes = slot->conn.clamp_bytes = 0;
+    slot->conn.rate_bytes_per_s = 0;
     slot->conn.pacing_bytes_per_s = 0;
     slot->conn.seen = slot->conn.before = (struct ring_tcp_info){0};
     slot->conn.seen_ns = slot->conn.hole_bytes = 0;

@@ -238,14 +238,16 @@ static void steer_tick_depth(struct steer *steer, uint64_t now_ns)
     steer_note(steer, &decision);
 }
 
-/* What is told are changes of the limit; with what it is made of it moves on by itself. Who gives
- * way has small windows anyhow. */
+/* What is told are changes of the limit; with what it is made of it moves on by itself. At a
+ * rate windows are small anyhow. */
 static void steer_tick_clamp(struct steer *steer, uint64_t now_ns,
                              const struct sample_totals *totals)
 {
     const struct clamp *clamp = &steer->clamp;
+    bool paced = steer->count > 0 && meter_read(&steer->traffics[0]->pacing_bytes_per_s) > 0;
     if (!steer->conf->clamp_windows || steer->budget) return;
-    bool changed = clamp_tick(&steer->clamp, now_ns, totals, flow_rtt_ns(&steer->flow));
+    bool changed = paced ? clamp_release(&steer->clamp, "a rate is the limit")
+                         : clamp_tick(&steer->clamp, now_ns, totals, flow_rtt_ns(&steer->flow));
     const struct clamp_terms terms = clamp_terms(clamp, meter_read(&steer->flows));
     struct steer_decision decision = {.now_ns = now_ns,
                                       .knob = "bytes in flight of downloads, at most",

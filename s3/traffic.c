@@ -94,15 +94,18 @@ static uint64_t traffic_received(struct conn *conn, const struct traffic_arrival
     return both - before;
 }
 
-/* Of a download. A window that is small for a rate (dial_set_window) stays as it is. */
-static void traffic_clamp(struct conn *conn, const struct clamp_terms *terms, uint64_t received,
-                          uint64_t passed_ns)
+/* Of a download. A window that is small for a rate (dial_set_window) stays as it is. One that is
+ * shut must be left alone: kernels before 6.7 would never open it again (a clamp then sets what
+ * they offer to no more than what is offered now); before 6.2 that cannot be seen. */
+static void traffic_clamp(struct conn *conn, const struct ring_tcp_info *info,
+                          const struct clamp_terms *terms, uint64_t received, uint64_t passed_ns)
 {
     if (passed_ns <= TRAFFIC_SPAN_NS)
         conn->rate_bytes_per_s =
             clamp_mean_rate(terms, conn->rate_bytes_per_s, received, passed_ns);
     uint32_t bytes = conn->window_bytes > 0 ? 0 : clamp_window(terms, conn->rate_bytes_per_s);
-    if (received == 0 || (bytes == 0 && conn->clamp_bytes == 0)) return;
+    if (received == 0 || info->receive_window_bytes == 0) return;
+    if (bytes == 0 && conn->clamp_bytes == 0) return;
     conn->clamp_bytes = bytes;
     sock_clamp_window(conn->stream->core, conn->stream->fd, bytes);
 }
@@ -117,7 +120,7 @@ static void traffic_add_arrivals(struct traffic_sum *sum, struct conn *conn,
     sum->delivered_bytes += received;
     sum->behind_hole_bytes += come.behind * come.segment_bytes;
     if (conn->seen_ns > 0) sum->lost_bytes += traffic_lost(info, &come, passed_ns);
-    if (conn->seen_ns > 0) traffic_clamp(conn, sum->terms, received, passed_ns);
+    if (conn->seen_ns > 0) traffic_clamp(conn, info, sum->terms, received, passed_ns);
     conn->seen_ns = now_ns;
 }
 
@@ -163,7 +166,7 @@ void traffic_describe(const struct conn *conn, struct blame_wire *wire)
         .unanswered_bytes = now->bytes_sent - min_u64(gone_bytes, now->bytes_sent),
         .segment_bytes = now->segment_bytes,
         .rtt_min_ns = now->rtt_min_ns,
-        .window_bytes = now->receive_window_bytes,
+        .window_bytes = conn->clamp_bytes > 0 ? 0 : now->receive_window_bytes, /* else the path's */
         .window_is_paced = conn->window_bytes > 0,
     };
 }

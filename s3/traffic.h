@@ -63,7 +63,8 @@ struct traffic {
     struct meter waiting;    /* of these: whose request has arrived, and no answer yet */
 };
 
-/* Each connection in use is looked at: 0.3 µs each; and what receives is clamped by these terms. */
+/* Each connection in use is looked at: 0.3 µs each. What receives is clamped by these terms: as
+ * much again, where there are any. */
 void traffic_look(struct traffic *traffic, struct client *client, const struct clamp_terms *terms);
 /* What a connection did between the last two looks. */
 void traffic_describe(const struct conn *conn, struct blame_wire *wire);

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "core/check.h"
+
 struct clamp_round {
     uint64_t now_ns, rtt_ns; /* the least round trip */
     double rate;             /* bytes/s */
@@ -37,7 +39,7 @@ static bool clamp_set(struct clamp *clamp, enum clamp_state state, double gain, 
     return clamp->before_bytes != clamp->after_bytes;
 }
 
-static bool clamp_free(struct clamp *clamp, const char *why)
+bool clamp_release(struct clamp *clamp, const char *why)
 {
     bool changed = clamp_set(clamp, CLAMP_FREE, 0, why);
 
@@ -54,15 +56,17 @@ static void clamp_rest(struct clamp *clamp, uint64_t now_ns)
 
 static bool clamp_lower(struct clamp *clamp, double from)
 {
+    CHECK(clamp->level > 0);
     clamp->late_rounds = 0;
     return clamp_set(clamp, CLAMP_LOWERING, fmax(CLAMP_GAIN, CLAMP_STEP * from),
                      "more than a round trip's worth only queues");
 }
 
-static void clamp_hold(struct clamp *clamp)
+static void clamp_hold(struct clamp *clamp, const struct clamp_round *round)
 {
     clamp->state = CLAMP_HELD;
     clamp->less_rounds = 0;
+    clamp->mean = round->rate;
 }
 
 /* --- a round of each state --- */
@@ -89,32 +93,35 @@ static bool clamp_on_lowering(struct clamp *clamp, const struct clamp_round *rou
     bool follows = round->trips <= CLAMP_FOLLOWED * clamp->gain;
     if (!follows && ++clamp->late_rounds < CLAMP_LATE_ROUNDS) return false;
     if (clamp->gain > CLAMP_GAIN) return clamp_lower(clamp, clamp->gain);
-    clamp_hold(clamp);
+    clamp_hold(clamp, round);
     return false;
 }
 
-/* What comes now is the path's, or others': with all that was in flight before it would be less,
- * too, but that is not known. */
+/* What comes now is the path's, or others', or the limit's doing: without it that will show. */
 static bool clamp_on_less(struct clamp *clamp, const struct clamp_round *round)
 {
-    clamp->resting_until_ns = max_u64(clamp->resting_until_ns, round->now_ns + CLAMP_REST_NS);
-    return clamp_free(clamp, "less comes than before: windows are the kernel's affair again");
+    if (clamp->resting_until_ns <= round->now_ns) clamp_rest(clamp, round->now_ns);
+    return clamp_release(clamp, "less comes than before: windows are the kernel's affair again");
 }
 
 static bool clamp_on_raised(struct clamp *clamp, const struct clamp_round *round)
 {
     if (round->rate < CLAMP_LESS * clamp->level) return clamp_on_less(clamp, round);
-    clamp_hold(clamp);
+    clamp_hold(clamp, round);
     return false;
 }
 
+/* The level never falls: else a limit that is a little too small would shrink with what it lets
+ * through, for ever. */
 static bool clamp_on_held(struct clamp *clamp, const struct clamp_round *round)
 {
     clamp->less_rounds = round->rate < CLAMP_LESS * clamp->level ? clamp->less_rounds + 1 : 0;
-    if (clamp->less_rounds >= CLAMP_LESS_ROUNDS || round->rate < CLAMP_STEP * clamp->level)
+    clamp->mean = (3 * clamp->mean + round->rate) / 4;
+    if (clamp->less_rounds >= CLAMP_LESS_ROUNDS || round->rate < CLAMP_STEP * clamp->level ||
+        clamp->mean < CLAMP_LESS_MEAN * clamp->level)
         return clamp_on_less(clamp, round);
     if (clamp->less_rounds > 0) return false;
-    clamp->level = fmax(round->rate, (3 * clamp->level + round->rate) / 4);
+    clamp->level = fmax(clamp->level, clamp->mean);
     clamp->rtt_ns = round->rtt_ns;
     if (clamp->gain <= CLAMP_GAIN || round->now_ns < clamp->resting_until_ns) return false;
     if (round->trips < 1 + CLAMP_QUEUE) return false;
@@ -139,7 +146,9 @@ static void clamp_begin_round(struct clamp *clamp, uint64_t now_ns,
  * now. */
 static uint64_t clamp_round_ns(const struct clamp *clamp, uint64_t rtt_ns)
 {
-    return max_u64(sample_round_ns(rtt_ns, rtt_ns), 4 * max_u64(clamp->rtt_now_ns, rtt_ns));
+    uint64_t now_ns = max_u64(clamp->rtt_now_ns, rtt_ns);
+
+    return max_u64(sample_round_ns(rtt_ns, rtt_ns), min_u64(4 * now_ns, CLAMP_ROUND_NS_MAX));
 }
 
 bool clamp_tick(struct clamp *clamp, uint64_t now_ns, const struct sample_totals *totals,
@@ -153,15 +162,17 @@ bool clamp_tick(struct clamp *clamp, uint64_t now_ns, const struct sample_totals
     }
     if (passed_ns == 0 || passed_ns < round_ns) return false;
     uint64_t delivered = totals->delivered_bytes - clamp->delivered_bytes;
-    bool sends = 2 * (totals->sent_bytes - clamp->sent_bytes) > delivered;
-    struct clamp_round round = {.now_ns = now_ns,
-                                .rtt_ns = rtt_ns,
-                                .rate = (double)delivered / (double)passed_ns * (double)NS_PER_S};
-    if (clamp->rtt_count > 0) clamp->rtt_now_ns = clamp->rtt_sum_ns / clamp->rtt_count;
-    if (rtt_ns > 0) round.trips = (double)clamp->rtt_now_ns / (double)rtt_ns;
-    clamp->rate_bytes_per_s = round.rate;
+    uint64_t sent = totals->sent_bytes - clamp->sent_bytes;
+    clamp->rtt_now_ns = clamp->rtt_count > 0 ? clamp->rtt_sum_ns / clamp->rtt_count : 0;
+    clamp->rate_bytes_per_s = (double)delivered / (double)passed_ns * (double)NS_PER_S;
     clamp_begin_round(clamp, now_ns, totals);
-    if (sends || rtt_ns < CLAMP_SHORT_NS) return clamp_free(clamp, "the path is short, or idle");
+    if (delivered == 0 || clamp->rtt_now_ns == 0) return clamp_release(clamp, "nothing comes");
+    if (sent > delivered / CLAMP_SENT_SHARE) return clamp_release(clamp, "more is sent");
+    if (rtt_ns < CLAMP_SHORT_NS) return clamp_release(clamp, "the path is short");
+    const struct clamp_round round = {.now_ns = now_ns,
+                                      .rtt_ns = rtt_ns,
+                                      .rate = clamp->rate_bytes_per_s,
+                                      .trips = (double)clamp->rtt_now_ns / (double)rtt_ns};
     return clamp_rows[clamp->state](clamp, &round);
 }
 

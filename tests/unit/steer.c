@@ -334,6 +334,12 @@ static void test_clamps_windows(void **state)
         assert_true(fabs((double)terms.share_bytes - bytes / 8) < 0.05 * bytes);
         assert_int_equal(terms.flight_ns, 40 * NS_PER_MS);
         assert_int_equal(terms.rate_ns, CLAMP_RATE_NS_MIN);
+        meter_set(&w->traffics[0].pacing_bytes_per_s, 1000000); /* there is a rate now */
+        tick(w);
+        decision = newest_of(w, "bytes in flight of downloads, at most");
+        assert_string_equal(decision.state, "free");
+        assert_string_equal(decision.why, "a rate is the limit");
+        assert_int_equal(steer_clamp(&w->steer).share_bytes, 0);
     }
 }
 

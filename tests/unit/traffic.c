@@ -100,6 +100,7 @@ static void receive(uint32_t i, uint64_t bytes)
 {
     infos[i].bytes_received += bytes;
     infos[i].segments_received += (uint32_t)(bytes / 1000);
+    infos[i].receive_window_bytes = 500000;
 }
 
 /* What receives has a window by its own rate or by an even share, set anew at each look; what sends
@@ -126,6 +127,10 @@ static void test_windows(void **state)
     receive(0, 200000);
     traffic_look(&traffic, &client, &terms);
     assert_in_range(clamps[0], 390000, 400000);
+    assert_int_equal(clamps_set, 81);
+    receive(0, 200000);
+    infos[0].receive_window_bytes = 0; /* it is shut, or not known */
+    traffic_look(&traffic, &client, &terms);
     assert_int_equal(clamps_set, 81);
     conns[0].window_bytes = 65536; /* there is a rate now: SO_RCVBUF has it */
     receive(0, 1000);
@@ -332,6 +337,9 @@ static void test_describe(void **state)
     assert_int_equal(wire.rtt_min_ns, 8);
     assert_int_equal(wire.window_bytes, 65536);
     assert_false(wire.window_is_paced);
+    conns[0].clamp_bytes = 65536; /* then it is the path that is full */
+    traffic_describe(&conns[0], &wire);
+    assert_int_equal(wire.window_bytes, 0);
     conns[0].window_bytes = 1;
     infos[0].bytes_acked = 5001; /* the end of the stream counts as one */
     traffic_look(&traffic, &client, &free_terms);
