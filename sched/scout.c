@@ -180,8 +180,7 @@ static int scout_on_pulse(struct scout *scout, const struct sample *sample)
 
     scout->glances++;
     bool seems = change_up(&scout->change) > 0 && sample->now_ns < scout->pulse_ns + 4 * settle_ns;
-    /* What may be a pause is looked at until it is over; where falls are common, that is nothing.
-     * */
+    /* What may be a pause is looked at until it is over, but where falls are common. */
     bool falls = scout->falling && scout_doubts(scout) <= 0;
     bool over = scout->glances >= SCOUT_GLANCES && !seems && !falls;
     if (found || over || sample_is_cpu_limited(sample)) scout_end_pulse(scout, sample->now_ns);

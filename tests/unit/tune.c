@@ -264,6 +264,36 @@ static void test_pauses_are_no_change(void **state)
     }
 }
 
+/* A rate that comes and goes is no pause: neither is an experiment held up by it, nor it missed. */
+static void test_falls_in_an_experiment(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed <= 8; seed++) {
+        struct world w;
+        open_world(&w, 8);
+        use_path(&w, &paths[0]);
+        rand_init(&w.path.rand, seed);
+        drive(&w, 10);
+        for (int i = 0; i < 2000 && w.tune.state != TUNE_TRY; i++)
+            drive(&w, 0.05);
+        assert_int_equal(w.tune.state, TUNE_TRY);
+        struct sample sample = {.now_ns = w.path.now_ns,
+                                .interval_ns = 200 * NS_PER_MS,
+                                .rtt_ns = w.path.rtt_ns,
+                                .answer_ns = 100 * NS_PER_MS,
+                                .cpu_share = 1}; /* no pulses between */
+        double level = exp(w.tune.scout.change.level);
+        bool news = false;
+        for (int k = 0; k < 12 && !news; k++) {
+            sample.now_ns += sample.interval_ns;
+            sample.rate_bytes_per_s = level * (k % 2 ? 0.8 : 0.3);
+            news = cc_on_glance(&w.tune.cc, &sample);
+            if (k % 2) assert_false(w.tune.scout.falling);
+        }
+        assert_true(news);
+    }
+}
+
 struct uneven {            /* by nature: a path whose capacity is another each time */
     double depth, seconds; /* of the most, and how long each lasts */
     uint64_t rtt_ms;
@@ -457,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_connections_get_slower),
         cmocka_unit_test(test_noise_is_no_change),
         cmocka_unit_test(test_pauses_are_no_change),
+        cmocka_unit_test(test_falls_in_an_experiment),
         cmocka_unit_test(test_uneven_path),
         cmocka_unit_test(test_step_of_an_uneven_path),
         cmocka_unit_test(test_uneven_path_needs_more),
