@@ -63,8 +63,8 @@ struct traffic {
     struct meter waiting;    /* of these: whose request has arrived, and no answer yet */
 };
 
-/* Each connection in use is looked at: 0.3 µs each. What receives is clamped by these terms: as
- * much again, where there are any. */
+/* Each connection in use is looked at: 0.3 µs each. What receives is clamped by these terms, where
+ * there are any: one more system call. */
 void traffic_look(struct traffic *traffic, struct client *client, const struct clamp_terms *terms);
 /* What a connection did between the last two looks. */
 void traffic_describe(const struct conn *conn, struct blame_wire *wire);

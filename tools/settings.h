@@ -44,7 +44,8 @@ struct settings { /* fields in the types that tools/opts.h names */
     /* network and machine */
     uint64_t connections, retries, deadline_ns;   /* connections 0: as many as are found best */
     const char *cc, *stage_ahead, *log_decisions; /* NULL: the default */
-    uint32_t prefixes, receive_windows;           /* the latter: 1 the kernel's */
+    uint32_t prefixes;
+    uint32_t receive_windows; /* of --receive-windows auto|kernel, in that order */
     uint64_t connect_timeout_ns, tls_timeout_ns, reply_timeout_ns, stall_timeout_ns;
     const char *tcp_congestion_control;
     const char *cores;

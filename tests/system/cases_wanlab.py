@@ -151,13 +151,13 @@ def losses_of_a_download_are_told(t):
 
 
 def queue_of_a_download(t, windows):
-    """What a server under cubic makes of a queue of 4 BDP, bytes on the mean of the last third of
-    a download of 12 s, and what was decided about it."""
+    """What a server under cubic makes of a queue of 4 BDP, bytes on the mean of the last seconds
+    of a download of 20 s, and what was decided about it."""
     log = t.path(f"log-{windows}")
     keys = "AWS_ACCESS_KEY_ID=k AWS_SECRET_ACCESS_KEY=s"
     server = f"{keys} exec {harness.STOWAGE} --null --listen 10.77.0.2:9000 --tcp-cc cubic"
     client = (f"export {keys} AWS_ENDPOINT_URL=http://$WANLAB_SERVER:9000; "
-              f"{harness.ARGOSY} mb s3://lab && timeout -s INT 12 {harness.ARGOSY} cp -q --journal "
+              f"{harness.ARGOSY} mb s3://lab && timeout -s INT 20 {harness.ARGOSY} cp -q --journal "
               f"none --cc fixed:8 --receive-windows {windows} --log-decisions {log} "
               "s3://lab/size-1GiB /dev/null; true")
     _, report = lab(t, "--rate", "50M", "--rtt", "50ms", "--queue", "4BDP", "--server", server,
@@ -165,9 +165,8 @@ def queue_of_a_download(t, windows):
     with open(log, encoding="utf-8") as file:
         told = [json.loads(line) for line in file]
     series, every = report["series"]["down"], report["series"]["every_s"]
-    last = round(11 / every)
-    third = slice(last - round(4 / every), last)
-    queued, moved = (statistics.fmean(series[k][third])
+    late = slice(round(15 / every), round(19 / every))
+    queued, moved = (statistics.fmean(series[k][late])
                      for k in ("queued_bytes", "delivered_bytes"))
     return queued, moved / every, [d for d in told if "of downloads" in d["knob"]]
 
@@ -178,7 +177,10 @@ def receive_windows_keep_a_queue_short(t):
     of it, and the path is as full as before."""
     bdp = 50e6 / 8 * 0.050
     kernel, kernel_rate, nothing = queue_of_a_download(t, "kernel")
-    auto, rate, told = queue_of_a_download(t, "auto")
+    for _ in range(2):  # on a machine that is too busy rounds are uneven: then nothing is clamped
+        auto, rate, told = queue_of_a_download(t, "auto")
+        if told:
+            break
     require(not nothing and any(d["state"] == "lowering" and d["new"] < 3 * bdp for d in told),
             f"{nothing}\n{told}")
     require(auto < 1.7 * bdp and auto < 0.75 * kernel, f"{auto:.0f} {kernel:.0f}\n{told}")

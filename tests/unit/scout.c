@@ -68,6 +68,15 @@ static void test_pulse_finds_more(void **state)
     assert_false(w.scout.pulsing);
 }
 
+/* A level that is known, without pulses that would come between. */
+static void open_level(struct world *w)
+{
+    open_world(w);
+    w->sample.cpu_share = 1;
+    for (int k = 0; k < 30; k++)
+        assert_int_equal(glance(w, k % 2 ? 101e6 : 99e6, SCOUT_LEVEL), 0);
+}
+
 /* The kernel's bbr at the other end looks for its round trip: 250 ms in which next to nothing
  * comes, wherever in glances of 200 ms. A step as deep is found by the third glance. */
 static void test_pause(void **state)
@@ -76,10 +85,7 @@ static void test_pause(void **state)
     for (uint32_t begin = 0; begin < 200; begin += 10)
         for (int steps = 0; steps < 2; steps++) {
             struct world w;
-            open_world(&w);
-            w.sample.cpu_share = 1; /* no pulses between */
-            for (int k = 0; k < 30; k++)
-                assert_int_equal(glance(&w, k % 2 ? 101e6 : 99e6, SCOUT_LEVEL), 0);
+            open_level(&w);
             int found = 0;
             bool fell = false;
             for (uint32_t k = 0; k < (steps ? 3 : 30) && found == 0; k++) {
@@ -102,10 +108,7 @@ static void test_pause_that_ends_slowly(void **state)
     (void)state;
     for (uint32_t begin = 0; begin < 200; begin += 10) {
         struct world w;
-        open_world(&w);
-        w.sample.cpu_share = 1; /* no pulses between */
-        for (int k = 0; k < 30; k++)
-            assert_int_equal(glance(&w, k % 2 ? 101e6 : 99e6, SCOUT_LEVEL), 0);
+        open_level(&w);
         for (uint32_t k = 0; k < 20; k++) {
             double came = 0;
             for (uint32_t ms = k * 200; ms < k * 200 + 200; ms++) {
@@ -130,10 +133,7 @@ static void test_falls_again(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(rows) * 2; i++) {
         struct world w;
-        open_world(&w);
-        w.sample.cpu_share = 1; /* no pulses between */
-        for (int k = 0; k < 30; k++)
-            assert_int_equal(glance(&w, k % 2 ? 101e6 : 99e6, SCOUT_LEVEL), 0);
+        open_level(&w);
         int found = 0;
         uint32_t most = rows[i / 2].glances_max + (i % 2 ? 4 : 0); /* the slack hides the half */
         for (uint32_t k = 0; k < most && found == 0; k++) {
