@@ -204,7 +204,8 @@ static void core_run_ready(struct core *core)
 /* Until when the ring may wait; 0: not at all. `asleep` is set before the last look. */
 static uint64_t core_wait_until(struct core *core, bool may_wait, bool resend)
 {
-    bool busy = !list_is_empty(&core->ready) || !list_is_empty(&core->outboxes[core->index]);
+    bool busy = !list_is_empty(&core->ready) || !list_is_empty(&core->outboxes[core->index]) ||
+                pool_wants_turn(&core->large) || pool_wants_turn(&core->small);
     if (!may_wait || busy || core->stopping) return 0;
     uint64_t until_ns = timers_next_ns(&core->timers);
     if (until_ns <= core->now_ns) return 0;
@@ -223,6 +224,8 @@ void core_turn(struct core *core, bool may_wait)
     ring_turn(core->ring, until_ns, &core->ready);
     if (until_ns) atomic_store_explicit(&core->asleep, false, memory_order_relaxed);
     core->now_ns = clock_now_ns();
+    pool_turn(&core->large);
+    pool_turn(&core->small);
     core_receive(core);
     handoff_take(&core->finished, &core->ready);
     timers_expire(&core->timers, core->now_ns);

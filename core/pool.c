@@ -75,6 +75,7 @@ static bool pool_grow(struct pool *pool)
     }
     pool->count += bufs;
     pool->free_count += bufs;
+    pool->grown = true;
     return true;
 }
 
@@ -92,9 +93,8 @@ static struct buf *pool_pop_free(struct pool *pool)
 
 static bool pool_make_free(struct pool *pool, uint32_t count)
 {
-    while (pool->free_count < count)
-        if (!pool_grow(pool)) return false;
-    return true;
+    if (pool->free_count < count && !pool->grown) pool_grow(pool);
+    return pool->free_count >= count;
 }
 
 static void pool_finish(struct pool *pool, struct pool_wish *wish, enum err err)
@@ -152,7 +152,19 @@ void pool_cancel(struct pool *pool, struct pool_wish *wish)
 struct buf *pool_try_take(struct pool *pool)
 {
     if (!list_is_empty(&pool->waiters)) return NULL;
-    return pool_make_free(pool, 1) ? pool_pop_free(pool) : NULL;
+    return pool->free_count > 0 || pool_grow(pool) ? pool_pop_free(pool) : NULL;
+}
+
+void pool_turn(struct pool *pool)
+{
+    if (!pool->grown) return;
+    pool->grown = false;
+    pool_grant(pool);
+}
+
+bool pool_wants_turn(const struct pool *pool)
+{
+    return pool->grown && !list_is_empty(&pool->waiters);
 }
 
 static void pool_put_home(struct buf *buf)

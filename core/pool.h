@@ -5,12 +5,14 @@
  *
  * A buf has one owner. It is reusable when given back and unpinned. Arenas of ARENA_BYTES are
  * mapped and registered when the free list is empty and the bound allows, since registration
- * touches every page; the free list is last-in first-out, so that little memory stays warm. Bufs
- * never leave their core. pool_take() grants a number of bufs at once or waits: first come, first
- * served, also between large and small wishes, so that nobody starves; whoever needs several takes
- * them together, before it starts, so that nobody deadlocks. Where the ring refuses to register an
- * arena (RLIMIT_MEMLOCK), the pool works on with unregistered memory, and says so in
- * `unregistered`. */
+ * touches every page; for wishes one a turn of the core, since that takes 2 ms, or 40 in a virtual
+ * machine whose host has to find the memory: a window that doubles asks for hundreds of MiB, and
+ * all that is under way would stand still. The free list is last-in first-out, so that little
+ * memory stays warm. Bufs never leave their core. pool_take() grants a number of bufs at once or
+ * waits: first come, first served, also between large and small wishes, so that nobody starves;
+ * whoever needs several takes them together, before it starts, so that nobody deadlocks. Where the
+ * ring refuses to register an arena (RLIMIT_MEMLOCK), the pool works on with unregistered memory,
+ * and says so in `unregistered`. */
 #ifndef CORE_POOL_H
 #define CORE_POOL_H
 
@@ -42,6 +44,7 @@ struct pool {
     uint32_t bufs_per_arena, count, free_count;
     uint16_t arena_first, arena_count, arena_count_max;
     bool broken; /* the kernel refused memory: no more arenas */
+    bool grown;  /* in this turn */
 };
 
 /* A wish for bufs: when its op is done without an error, `bufs` holds `count` of them, and the
@@ -65,7 +68,10 @@ void pool_take(struct pool *pool, struct pool_wish *wish,
  * already: look at `bufs`. Harmless when it is not out. */
 void pool_cancel(struct pool *pool, struct pool_wish *wish);
 struct buf *pool_try_take(struct pool *pool); /* NULL when others wait or none is free */
-void pool_give(struct buf **buf);             /* and sets the caller's pointer to NULL */
+/* The core's next turn: wishes that waited for it are granted. */
+void pool_turn(struct pool *pool);
+bool pool_wants_turn(const struct pool *pool); /* some do: the core must not sleep */
+void pool_give(struct buf **buf);              /* and sets the caller's pointer to NULL */
 void pool_give_all(struct list *bufs);
 uint32_t pool_free_count(const struct pool *pool); /* incl. what has not been mapped yet */
 void pool_pin(struct buf *buf);

@@ -188,6 +188,7 @@ void traffic_look(struct traffic *traffic, struct client *client, const struct c
     meter_set(&traffic->rtt_now_ns, sum.rtt_now_ns);
     meter_set(&traffic->flows, sum.flows);
     meter_set(&traffic->waiting, sum.waiting);
+    meter_set(&traffic->looked_ns, client->core->now_ns);
 }
 
 void traffic_on_answer(struct traffic *traffic, uint32_t prefix, uint64_t answer_ns)
@@ -275,6 +276,7 @@ void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals,
     totals->cores++;
     totals->rtt_now_ns = least_of(totals->rtt_now_ns, meter_read(&traffic->rtt_now_ns));
     totals->waiting += (uint32_t)meter_read(&traffic->waiting);
+    totals->looked_ns = least_of(totals->looked_ns, meter_read(&traffic->looked_ns));
     totals->server_ns = least_of(totals->server_ns, meter_read(&traffic->server_ns));
     totals->refusals += meter_read(&traffic->refusals);
     totals->timeouts += meter_read(&traffic->timeouts);

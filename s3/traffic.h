@@ -61,6 +61,7 @@ struct traffic {
     struct meter rtt_now_ns; /* the least smoothed one, of what moved since; 0: nothing did */
     struct meter flows;      /* connections in use, at the last look */
     struct meter waiting;    /* of these: whose request has arrived, and no answer yet */
+    struct meter looked_ns;  /* when that was */
 };
 
 /* Each connection in use is looked at: 0.3 µs each. What receives is clamped by these terms, where

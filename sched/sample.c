@@ -30,6 +30,11 @@ double sample_slowness(const struct sample *sample)
     return sample->load * (double)NS_PER_S / sample->rate_bytes_per_s;
 }
 
+bool sample_is_late(const struct sample_totals *totals, uint64_t now_ns)
+{
+    return totals->looked_ns > 0 && now_ns > totals->looked_ns + SAMPLE_LATE_NS;
+}
+
 bool sample_is_cpu_limited(const struct sample *sample)
 {
     return sample->cpu_share >= SAMPLE_CPU_FULL;
@@ -94,10 +99,13 @@ static void sampler_fill(const struct sampler *sampler, const struct sample_tota
     sample->app_limited = sample->load < SAMPLE_LOAD_MIN * sample->allowed;
 }
 
+/* Where a core is late it begins when it no longer is. */
 void sampler_begin(struct sampler *sampler, uint64_t now_ns, const struct sample_totals *totals)
 {
-    *sampler =
-        (struct sampler){.at = *totals, .began_ns = now_ns, .looked_ns = now_ns, .running = true};
+    *sampler = (struct sampler){.at = *totals,
+                                .began_ns = now_ns,
+                                .looked_ns = now_ns,
+                                .running = !sample_is_late(totals, now_ns)};
 }
 
 bool sampler_tick(struct sampler *sampler, uint64_t now_ns, const struct sample_totals *totals,
@@ -112,6 +120,7 @@ bool sampler_tick(struct sampler *sampler, uint64_t now_ns, const struct sample_
     sampler->rtt_ns_sum += looked_ns * (double)totals->rtt_now_ns;
     if (totals->rtt_now_ns > 0) sampler->rtt_moved_ns += looked_ns;
     sampler->looked_ns = now_ns;
+    if (round_ns > 0 && sample_is_late(totals, now_ns)) round_ns += SAMPLE_NS_MAX;
     if (now_ns - sampler->began_ns < max_u64(round_ns, 1)) return false;
     *sample = (struct sample){.now_ns = now_ns, .interval_ns = now_ns - sampler->began_ns};
     sampler_fill(sampler, totals, sample);

@@ -15,7 +15,11 @@
  * A round is app-limited when there were not enough requests to fill the window that was allowed:
  * its rate says what was asked for, not what the path can do. It is CPU-limited when the cores have
  * no time left: then more requests cannot bring more bytes, only staged ones that leave the caches
- * before they are sent. */
+ * before they are sent.
+ *
+ * A core that had no time to count (it waits for a CPU, or for memory) would make a round too poor
+ * and the next one too rich, and the richest of them the model: a round neither begins nor ends
+ * while one is late. */
 #ifndef SCHED_SAMPLE_H
 #define SCHED_SAMPLE_H
 
@@ -27,10 +31,11 @@
 #define SAMPLE_GLANCE_RTTS 2u                /* a step shows after one */
 #define SAMPLE_NS_MIN      (200 * NS_PER_MS) /* four ticks of 50 ms: jitter below 10 % */
 #define SAMPLE_NS_MAX      (2 * NS_PER_S)
-#define SAMPLE_LOAD_MIN    0.9    /* of the window: less is app-limited */
-#define SAMPLE_CPU_FULL    0.9    /* the rest is what a tick and a wake leave */
-#define SAMPLE_LOSS        0.0005 /* below, losses are rare in what a connection moves */
-#define SAMPLE_NO_QUEUE    1.1    /* of the least round trip, beside SAMPLE_NO_QUEUE_NS */
+#define SAMPLE_LATE_NS     (150 * NS_PER_MS) /* three ticks */
+#define SAMPLE_LOAD_MIN    0.9               /* of the window: less is app-limited */
+#define SAMPLE_CPU_FULL    0.9               /* the rest is what a tick and a wake leave */
+#define SAMPLE_LOSS        0.0005            /* below, losses are rare in what a connection moves */
+#define SAMPLE_NO_QUEUE    1.1 /* of the least round trip, beside SAMPLE_NO_QUEUE_NS */
 #define SAMPLE_NO_QUEUE_NS NS_PER_MS
 
 struct sample_totals {
@@ -50,6 +55,7 @@ struct sample_totals {
      * data, or for what is like that; 0: none. And connections that wait for an answer alone. */
     uint64_t rtt_now_ns, server_ns;
     uint32_t waiting;
+    uint64_t looked_ns; /* no sum: until when all cores have counted; 0: not known */
 };
 
 struct sample { /* of one round */
@@ -85,10 +91,13 @@ void sampler_init(struct sampler *sampler);
 void sampler_begin(struct sampler *sampler, uint64_t now_ns, const struct sample_totals *totals);
 /* With the newest totals, the window that held since the last call, and how long a round should be.
  * True when one ended: then *sample is its, but for rtt_ns and answer_ns, which are the caller's to
- * fill. A round's end is the next one's begin. */
+ * fill. A round's end is the next one's begin. It waits for cores that are late, SAMPLE_NS_MAX at
+ * most; one of 0 ns does not. */
 MUST_USE bool sampler_tick(struct sampler *sampler, uint64_t now_ns,
                            const struct sample_totals *totals, double window, uint64_t round_ns,
                            struct sample *sample);
+/* Has a core not counted for a while? */
+bool sample_is_late(const struct sample_totals *totals, uint64_t now_ns);
 bool sample_is_cpu_limited(const struct sample *sample);
 /* Is it an upload? What goes the other way is heads. */
 bool sample_is_sent(uint64_t sent_bytes, uint64_t delivered_bytes);

@@ -171,6 +171,11 @@ static void test_remote_finish_wakes(void **state)
     core_close(&core);
 }
 
+static void on_granted(struct op *op)
+{
+    assert_int_equal(op->err, ERR_NONE);
+}
+
 static void test_pools_fit_the_memory(void **state)
 {
     (void)state;
@@ -192,12 +197,37 @@ static void test_pools_fit_the_memory(void **state)
     core_close(&core);
 }
 
+/* Bufs that take several arenas come within as many turns, and none of them waits: no timer is
+ * set, and nobody else would wake the core. */
+static void test_arenas_come_turn_by_turn(void **state)
+{
+    (void)state;
+    static struct core core;
+    struct core_options options = {.index = 0, .cpu = -1, .memory_bytes = 128 * MIB};
+    struct pool_wish wish;
+    int raw;
+    assert_int_equal(core_open(&core, &options, &raw), ERR_NONE);
+    pool_wish_init(&wish, on_granted);
+    pool_take(&core.large, &wish, 64);
+    for (uint32_t turn = 1; wish.op.out; turn++) {
+        assert_in_range(turn, 1, 64 * BUF_LARGE_BYTES / ARENA_BYTES);
+        core_turn(&core, true);
+    }
+    assert_int_equal(wish.op.count, 64);
+    pool_give_all(&wish.bufs);
+    core_close(&core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_finish_runs_in_a_turn), cmocka_unit_test(test_turn_is_bounded),
-        cmocka_unit_test(test_waits_for_the_timer),   cmocka_unit_test(test_messages_keep_order),
-        cmocka_unit_test(test_remote_finish_wakes),   cmocka_unit_test(test_pools_fit_the_memory),
+        cmocka_unit_test(test_finish_runs_in_a_turn),
+        cmocka_unit_test(test_turn_is_bounded),
+        cmocka_unit_test(test_waits_for_the_timer),
+        cmocka_unit_test(test_messages_keep_order),
+        cmocka_unit_test(test_remote_finish_wakes),
+        cmocka_unit_test(test_pools_fit_the_memory),
+        cmocka_unit_test(test_arenas_come_turn_by_turn),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);
 }

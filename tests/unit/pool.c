@@ -52,6 +52,13 @@ static struct pool_wish *bench_next(struct bench *bench)
     return wish;
 }
 
+/* All but one: two arenas, two turns. */
+static void bench_take_most(struct bench *bench, struct pool_wish *all)
+{
+    pool_take(&bench->pool, all, BUFS - 1);
+    pool_turn(&bench->pool);
+}
+
 static void test_bound(void **state)
 {
     (void)state;
@@ -99,7 +106,7 @@ static void test_first_come_first_served(void **state)
     pool_wish_init(&all, on_nothing);
     pool_wish_init(&large, on_nothing);
     pool_wish_init(&small, on_nothing);
-    pool_take(&bench.pool, &all, BUFS - 1);
+    bench_take_most(&bench, &all);
     assert_ptr_equal(bench_next(&bench), &all);
     assert_int_equal(all.op.count, BUFS - 1);
     pool_take(&bench.pool, &large, 3);
@@ -121,6 +128,37 @@ static void test_first_come_first_served(void **state)
     bench_close(&bench);
 }
 
+/* Mapping one takes long: what is under way has its turn in between. */
+static void test_one_arena_a_turn(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct pool_wish large, small;
+    bench_open(&bench);
+    pool_wish_init(&large, on_nothing);
+    pool_wish_init(&small, on_nothing);
+    pool_take(&bench.pool, &small, 1);
+    assert_false(pool_wants_turn(&bench.pool));
+    assert_ptr_equal(bench_next(&bench), &small);
+    pool_take(&bench.pool, &large, 16);
+    assert_null(bench_next(&bench));
+    assert_int_equal(bench.pool.arena_count, 1);
+    assert_true(pool_wants_turn(&bench.pool));
+    pool_turn(&bench.pool);
+    assert_ptr_equal(bench_next(&bench), &large);
+    assert_int_equal(bench.pool.arena_count, 2);
+    assert_false(pool_wants_turn(&bench.pool));
+    pool_give_all(&large.bufs);
+    pool_take(&bench.pool, &large, BUFS); /* that is more than there will be before `small` ends */
+    pool_turn(&bench.pool);
+    assert_null(bench_next(&bench));
+    assert_false(pool_wants_turn(&bench.pool)); /* no turn brings it */
+    pool_give_all(&small.bufs);
+    assert_ptr_equal(bench_next(&bench), &large);
+    pool_give_all(&large.bufs);
+    bench_close(&bench);
+}
+
 static void test_cancel(void **state)
 {
     (void)state;
@@ -130,7 +168,7 @@ static void test_cancel(void **state)
     pool_wish_init(&all, on_nothing);
     pool_wish_init(&large, on_nothing);
     pool_wish_init(&small, on_nothing);
-    pool_take(&bench.pool, &all, BUFS - 1);
+    bench_take_most(&bench, &all);
     pool_cancel(&bench.pool, &all); /* granted already: harmless */
     assert_ptr_equal(bench_next(&bench), &all);
     assert_int_equal(all.op.err, ERR_NONE);
@@ -212,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_last_in_first_out),
         cmocka_unit_test(test_first_come_first_served),
+        cmocka_unit_test(test_one_arena_a_turn),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_pinned_buf_comes_home_last),
         cmocka_unit_test(test_without_locked_memory),

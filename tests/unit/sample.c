@@ -130,6 +130,46 @@ static void test_round_trip(void **state)
     assert_int_equal(sample.rtt_now_ns, 0);
 }
 
+/* Half of what moves is counted by a core that stands still from 1.5 s to 3 s: no round begins or
+ * ends without it, and all have the path's rate. */
+static void test_late_core(void **state)
+{
+    struct sampler sampler;
+    struct sample sample;
+    uint32_t rounds = 0;
+    (void)state;
+    sampler_init(&sampler);
+    for (uint64_t ms = 1000; ms <= 5000; ms += 50) {
+        uint64_t looked_ms = ms > 1500 && ms < 3000 ? 1500 : ms;
+        struct sample_totals totals = {.looked_ns = looked_ms * NS_PER_MS};
+        totals.delivered_bytes = 500 * ms + 500 * looked_ms;
+        totals.busy_ns = (2 * ms + 2 * looked_ms) * NS_PER_MS;
+        if (ms == 2500) sampler_begin(&sampler, ms * NS_PER_MS, &totals); /* the window moved */
+        if (!sampler_tick(&sampler, ms * NS_PER_MS, &totals, 4, NS_PER_S / 2, &sample)) continue;
+        rounds++;
+        assert_true(sample.rate_bytes_per_s == 1e6);
+        assert_true(sample.load == 4);
+    }
+    assert_int_equal(rounds, 1 + 4);
+}
+
+/* One that never counts again does not stop the others; nor does it delay a refusal. */
+static void test_lost_core(void **state)
+{
+    struct sampler sampler;
+    struct sample sample;
+    struct sample_totals totals = {.looked_ns = NS_PER_S};
+    uint64_t ms = 1000;
+    (void)state;
+    sampler_init(&sampler);
+    while (!sampler_tick(&sampler, ms * NS_PER_MS, &totals, 4, NS_PER_S / 2, &sample))
+        ms += 50;
+    assert_int_equal(ms, 3500);
+    sampler_init(&sampler);
+    assert_false(sampler_tick(&sampler, NS_PER_S, &totals, 4, NS_PER_S / 2, &sample));
+    assert_true(sampler_tick(&sampler, 2 * NS_PER_S, &totals, 4, 0, &sample));
+}
+
 static void test_app_limited(void **state)
 {
     static const struct {
@@ -162,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_round_times), cmocka_unit_test(test_round),
         cmocka_unit_test(test_losses),      cmocka_unit_test(test_loss_limited),
         cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_app_limited),
+        cmocka_unit_test(test_late_core),   cmocka_unit_test(test_lost_core),
     };
     return cmocka_run_group_tests_name("sample", tests, NULL, NULL);
 }

@@ -58,6 +58,7 @@ static int set_up(void **state)
     memset(clamps, 0, sizeof clamps);
     clamps_set = 0;
     used = CONNS;
+    client.core = &core;
     for (uint32_t i = 0; i < CONNS; i++) {
         streams[i] = (struct stream){.core = &core, .fd = (int)i};
         conns[i].stream = &streams[i];
@@ -66,6 +67,23 @@ static int set_up(void **state)
 }
 
 /* --- looks --- */
+
+/* Of all cores, the one that looked first says until when all is counted. */
+static void test_oldest_look(void **state)
+{
+    static struct traffic other;
+    struct sample_totals totals = {0};
+    uint64_t rtt_ns = 0;
+    (void)state;
+    core.now_ns = 5 * NS_PER_S;
+    traffic_look(&traffic, &client, &free_terms);
+    core.now_ns = 6 * NS_PER_S;
+    traffic_look(&other, &client, &free_terms);
+    traffic_add_up(&other, &totals, &rtt_ns);
+    assert_int_equal(totals.looked_ns, 6 * NS_PER_S);
+    traffic_add_up(&traffic, &totals, &rtt_ns);
+    assert_int_equal(totals.looked_ns, 5 * NS_PER_S);
+}
 
 static void test_sums(void **state)
 {
@@ -535,6 +553,6 @@ int main(void)
                                        TEST(test_add_up),  TEST(test_add_up_times),
                                        TEST(test_waiting), TEST(test_received_behind_a_hole),
                                        TEST(test_losses),  TEST(test_staged),
-                                       TEST(test_windows)};
+                                       TEST(test_windows), TEST(test_oldest_look)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
