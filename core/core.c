@@ -223,9 +223,9 @@ void core_turn(struct core *core, bool may_wait)
     uint64_t until_ns = core_wait_until(core, may_wait, resend);
     ring_turn(core->ring, until_ns, &core->ready);
     if (until_ns) atomic_store_explicit(&core->asleep, false, memory_order_relaxed);
-    core->now_ns = clock_now_ns();
     pool_turn(&core->large);
     pool_turn(&core->small);
+    core->now_ns = clock_now_ns(); /* behind what may take long */
     core_receive(core);
     handoff_take(&core->finished, &core->ready);
     timers_expire(&core->timers, core->now_ns);

@@ -68,7 +68,7 @@ void pool_take(struct pool *pool, struct pool_wish *wish,
  * already: look at `bufs`. Harmless when it is not out. */
 void pool_cancel(struct pool *pool, struct pool_wish *wish);
 struct buf *pool_try_take(struct pool *pool); /* NULL when others wait or none is free */
-/* The core's next turn: wishes that waited for it are granted. */
+/* The core's next turn: one more arena may be mapped for those who wait. */
 void pool_turn(struct pool *pool);
 bool pool_wants_turn(const struct pool *pool); /* some do: the core must not sleep */
 void pool_give(struct buf **buf);              /* and sets the caller's pointer to NULL */

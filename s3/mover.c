@@ -164,6 +164,7 @@ void mover_start(struct mover *mover)
     struct core *core = mover->station.core;
     timer_start(&core->timers, &mover->tick, core->now_ns + MOVER_TICK_NS);
     mover->busy_ns = mover->blamed_ns = core->now_ns;
+    meter_set(&mover->station.clients[mover->endpoint].traffic.looked_ns, core->now_ns);
     ration_init(&mover->ration, core->now_ns);
     mover_ration(mover, true);
     mover_follow(mover);

@@ -160,7 +160,8 @@ bool clamp_tick(struct clamp *clamp, uint64_t now_ns, const struct sample_totals
         clamp->rtt_sum_ns += totals->rtt_now_ns;
         clamp->rtt_count++;
     }
-    if (passed_ns == 0 || passed_ns < round_ns || sample_is_late(totals, now_ns)) return false;
+    if (sample_is_late(totals, now_ns)) round_ns += SAMPLE_WAIT_NS;
+    if (passed_ns == 0 || passed_ns < round_ns) return false;
     uint64_t delivered = totals->delivered_bytes - clamp->delivered_bytes;
     uint64_t sent = totals->sent_bytes - clamp->sent_bytes;
     clamp->rtt_now_ns = clamp->rtt_count > 0 ? clamp->rtt_sum_ns / clamp->rtt_count : 0;

@@ -62,8 +62,9 @@ bool rounds_tick(struct rounds *rounds, struct cc *cc, const struct sample_total
         sampler_tick(&rounds->glance, known.now_ns, totals, window, lost ? 0 : glance_ns, &glance);
 
     rounds_know(sample, &known);
-    sample->cut_short = ended && lost && sample->interval_ns < round_ns;
-    if (sample->cut_short) sample->load_now = glance.load;
+    bool late = sample_is_late(totals, known.now_ns);
+    sample->cut_short = ended && lost && (late || sample->interval_ns < round_ns);
+    if (sample->cut_short) sample->load_now = glanced ? glance.load : sample->load;
     rounds_know(&glance, &known);
     if (glanced && !lost && cc_on_glance(cc, &glance)) {
         sampler_begin(&rounds->round, known.now_ns, totals);

@@ -99,13 +99,25 @@ static void sampler_fill(const struct sampler *sampler, const struct sample_tota
     sample->app_limited = sample->load < SAMPLE_LOAD_MIN * sample->allowed;
 }
 
-/* Where a core is late it begins when it no longer is. */
 void sampler_begin(struct sampler *sampler, uint64_t now_ns, const struct sample_totals *totals)
 {
     *sampler = (struct sampler){.at = *totals,
                                 .began_ns = now_ns,
                                 .looked_ns = now_ns,
-                                .running = !sample_is_late(totals, now_ns)};
+                                .running = true,
+                                .waits = sample_is_late(totals, now_ns)};
+}
+
+/* All have counted, or have been waited for long enough. What was refused meanwhile is news. */
+static void sampler_begin_late(struct sampler *sampler, uint64_t now_ns,
+                               const struct sample_totals *totals)
+{
+    const struct sample_totals before = sampler->at;
+
+    sampler_begin(sampler, now_ns, totals);
+    sampler->at.refusals = before.refusals;
+    sampler->at.timeouts = before.timeouts;
+    sampler->waits = false;
 }
 
 bool sampler_tick(struct sampler *sampler, uint64_t now_ns, const struct sample_totals *totals,
@@ -120,9 +132,14 @@ bool sampler_tick(struct sampler *sampler, uint64_t now_ns, const struct sample_
     sampler->rtt_ns_sum += looked_ns * (double)totals->rtt_now_ns;
     if (totals->rtt_now_ns > 0) sampler->rtt_moved_ns += looked_ns;
     sampler->looked_ns = now_ns;
-    if (round_ns > 0 && sample_is_late(totals, now_ns)) round_ns += SAMPLE_NS_MAX;
-    if (now_ns - sampler->began_ns < max_u64(round_ns, 1)) return false;
-    *sample = (struct sample){.now_ns = now_ns, .interval_ns = now_ns - sampler->began_ns};
+    uint64_t passed_ns = now_ns - sampler->began_ns;
+    bool late = round_ns > 0 && sample_is_late(totals, now_ns);
+    if (sampler->waits && round_ns > 0) {
+        if (!late || passed_ns >= SAMPLE_WAIT_NS) sampler_begin_late(sampler, now_ns, totals);
+        return false;
+    }
+    if (passed_ns < max_u64(round_ns, 1) + (late ? SAMPLE_WAIT_NS : 0)) return false;
+    *sample = (struct sample){.now_ns = now_ns, .interval_ns = passed_ns};
     sampler_fill(sampler, totals, sample);
     sampler_begin(sampler, now_ns, totals);
     return true;

@@ -32,6 +32,7 @@
 #define SAMPLE_NS_MIN      (200 * NS_PER_MS) /* four ticks of 50 ms: jitter below 10 % */
 #define SAMPLE_NS_MAX      (2 * NS_PER_S)
 #define SAMPLE_LATE_NS     (150 * NS_PER_MS) /* three ticks */
+#define SAMPLE_WAIT_NS     NS_PER_S          /* for cores that are late, at most */
 #define SAMPLE_LOAD_MIN    0.9               /* of the window: less is app-limited */
 #define SAMPLE_CPU_FULL    0.9               /* the rest is what a tick and a wake leave */
 #define SAMPLE_LOSS        0.0005            /* below, losses are rare in what a connection moves */
@@ -84,15 +85,15 @@ struct sampler {
     uint64_t began_ns, looked_ns;
     double allowed_ns;               /* the window's integral over the round */
     double rtt_ns_sum, rtt_moved_ns; /* and of the round trip, over the time in which some moved */
-    bool running;
+    bool running, waits;             /* for a core that is late, to begin */
 };
 
 void sampler_init(struct sampler *sampler);
 void sampler_begin(struct sampler *sampler, uint64_t now_ns, const struct sample_totals *totals);
 /* With the newest totals, the window that held since the last call, and how long a round should be.
  * True when one ended: then *sample is its, but for rtt_ns and answer_ns, which are the caller's to
- * fill. A round's end is the next one's begin. It waits for cores that are late, SAMPLE_NS_MAX at
- * most; one of 0 ns does not. */
+ * fill. A round's end is the next one's begin. Both wait for cores that are late, SAMPLE_WAIT_NS
+ * at most; a round of 0 ns does not wait. Refusals and timeouts are those since the last end. */
 MUST_USE bool sampler_tick(struct sampler *sampler, uint64_t now_ns,
                            const struct sample_totals *totals, double window, uint64_t round_ns,
                            struct sample *sample);

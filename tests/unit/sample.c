@@ -153,21 +153,29 @@ static void test_late_core(void **state)
     assert_int_equal(rounds, 1 + 4);
 }
 
-/* One that never counts again does not stop the others; nor does it delay a refusal. */
+/* One that never counts again does not stop the others: rounds of half a second wait a second to
+ * begin, and one to end. What was refused meanwhile is told, at once where a round is of 0 ns. */
 static void test_lost_core(void **state)
 {
     struct sampler sampler;
     struct sample sample;
     struct sample_totals totals = {.looked_ns = NS_PER_S};
-    uint64_t ms = 1000;
+    uint32_t rounds = 0, refusals = 0;
     (void)state;
     sampler_init(&sampler);
-    while (!sampler_tick(&sampler, ms * NS_PER_MS, &totals, 4, NS_PER_S / 2, &sample))
-        ms += 50;
-    assert_int_equal(ms, 3500);
-    sampler_init(&sampler);
-    assert_false(sampler_tick(&sampler, NS_PER_S, &totals, 4, NS_PER_S / 2, &sample));
-    assert_true(sampler_tick(&sampler, 2 * NS_PER_S, &totals, 4, 0, &sample));
+    for (uint64_t ms = 1000; ms <= 11000; ms += 50) {
+        totals.refusals = (uint32_t)(ms - 1000) / 50;
+        if (!sampler_tick(&sampler, ms * NS_PER_MS, &totals, 4, NS_PER_S / 2, &sample)) continue;
+        rounds++;
+        refusals += sample.refusals;
+        assert_int_equal(refusals, totals.refusals);
+        if (rounds == 2) break;
+    }
+    assert_int_equal(rounds, 2);
+    assert_int_equal(sample.now_ns, 5000 * NS_PER_MS); /* 1.5 s; 1 and 1.5 s */
+    totals.refusals++;
+    assert_true(sampler_tick(&sampler, sample.now_ns + 50 * NS_PER_MS, &totals, 4, 0, &sample));
+    assert_int_equal(sample.refusals, 1);
 }
 
 static void test_app_limited(void **state)
