@@ -5,14 +5,14 @@
  *
  * A buf has one owner. It is reusable when given back and unpinned. Arenas of ARENA_BYTES are
  * mapped and registered when the free list is empty and the bound allows, since registration
- * touches every page; for wishes one a turn of the core, since that takes 2 ms, or 40 in a virtual
- * machine whose host has to find the memory: a window that doubles asks for hundreds of MiB, and
- * all that is under way would stand still. The free list is last-in first-out, so that little
- * memory stays warm. Bufs never leave their core. pool_take() grants a number of bufs at once or
- * waits: first come, first served, also between large and small wishes, so that nobody starves;
- * whoever needs several takes them together, before it starts, so that nobody deadlocks. Where the
- * ring refuses to register an arena (RLIMIT_MEMLOCK), the pool works on with unregistered memory,
- * and says so in `unregistered`. */
+ * touches every page; for wishes one a turn of the core, since that takes long (40 ms in a
+ * virtual machine whose host has to find the memory): a window that doubles asks for hundreds of
+ * MiB, and all that is under way would stand still. The free list is last-in first-out, so that
+ * little memory stays warm. Bufs never leave their core. pool_take() grants a number of bufs at
+ * once or waits: first come, first served, also between large and small wishes, so that nobody
+ * starves; whoever needs several takes them together, before it starts, so that nobody deadlocks.
+ * Where the ring refuses to register an arena (RLIMIT_MEMLOCK), the pool works on with unregistered
+ * memory, and says so in `unregistered`. */
 #ifndef CORE_POOL_H
 #define CORE_POOL_H
 

@@ -31,10 +31,16 @@ static void test_map_too_much(void **state)
     assert_int_equal(mem_map(&area, 1ull << 60), ERR_NO_MEMORY);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define SLACK_BYTES (8 * MIB) /* its shadow is an eighth of what is touched */
+#else
+#define SLACK_BYTES (4 * MIB)
+#endif
+
 static void test_resident_follows_touch(void **state)
 {
     (void)state;
-    const size_t bytes = 32 * MIB, slack_bytes = 8 * MIB; /* AddressSanitizer's shadow is 4 */
+    const size_t bytes = 32 * MIB, slack_bytes = SLACK_BYTES;
     void *area;
     uint64_t before = mem_resident_bytes();
     assert_true(before > 0);
