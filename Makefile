@@ -158,10 +158,17 @@ force:
 # What the laboratory's baselines need besides.
 DEPS_LAB := iperf3
 
+# And the emulated machine, with what is in it.
+DEPS_GUEST := qemu-system-x86 busybox-static cpio kmod iproute2 iperf3
+
 deps: ## install the Debian packages that are missing
 deps-lab: ## the same for `make lab`
-deps deps-lab:
-	@missing=; for p in $(if $(filter deps-lab,$@),$(DEPS_LAB),$(DEPS)); do \
+deps-guest: ## the same for `make guest`
+deps: PACKAGES := $(DEPS)
+deps-lab: PACKAGES := $(DEPS_LAB)
+deps-guest: PACKAGES := $(DEPS_GUEST)
+deps deps-lab deps-guest:
+	@missing=; for p in $(PACKAGES); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || \
 		missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] && exit 0; \
@@ -254,6 +261,10 @@ lab: all ## experiments on emulated paths, as root (docs/lab.md): QUICK=1, ONLY=
 	@$(MAKE) --no-print-directory deps-lab
 	@BUILD=$(BUILD) $(PYTHON) bench/lab.py $(if $(QUICK),--quick) $(ONLY)
 
+guest: all ## wanlab --netem, and argosy over it, on Debian's own kernel, emulated; minutes
+	@$(MAKE) --no-print-directory deps-guest
+	@BUILD=$(BUILD) $(PYTHON) tests/guest/run $(ONLY)
+
 soak: all ## transfers with 2 % faults for MINUTES=30: memory, descriptors, counters
 	@BUILD=$(BUILD) $(PYTHON) bench/soak.py --minutes $(or $(MINUTES),30)
 
@@ -281,4 +292,4 @@ help: ## this list
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all deps demo test check everything compiled tidy fmt unit system asan system-asan ubsan tsan race \
-	race-here sim faults lab soak scale deps-lab bench-core bench-cost bench-primitives bench-tls install clean help force
+	race-here sim faults lab guest soak scale deps-lab deps-guest bench-core bench-cost bench-primitives bench-tls install clean help force

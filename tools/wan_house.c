@@ -77,7 +77,8 @@ static bool open_path(struct house *house)
     struct sched_param priority = {.sched_priority = 1};
     if (!wan_net_open(&house->net, &options->net)) return fail(house, house->net.why);
     if (options->netem)
-        return wan_netem_open(&house->net, options->plan) || fail(house, house->net.why);
+        return wan_netem_open(&house->net, options->plan, options->net.mtu) ||
+               fail(house, house->net.why);
     if (!wan_pump_open(&house->pump, options->plan, house->net.device, options->seed))
         return fail(house, "not enough memory for what the path holds");
     prctl(PR_SET_TIMERSLACK, 1ul);

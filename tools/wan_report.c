@@ -7,7 +7,7 @@
 const char *wan_report_void(const struct wan_report *report)
 {
     for (uint32_t i = 0; i < WAN_PLAN_LANES; i++) {
-        if (report->device_drops[i] > 0) return "a TUN device dropped packets of its own";
+        if (report->device_drops[i] > 0) return "a device dropped packets of its own";
         if (!report->pump) continue;
         const struct wan_pump_lane *lane = &report->pump->lanes[i];
         const struct wan_pump_counters *counters = &lane->counters;
