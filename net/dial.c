@@ -726,6 +726,11 @@ void dial_set_window(struct dial *dial, uint32_t bytes)
         dial_limit_window(&dial_slot_of(link)->conn);
 }
 
+uint32_t dial_ahead_bytes(const struct conn *conn)
+{
+    return conn->window_bytes == DIAL_WINDOW_MAX ? 0 : conn->window_bytes;
+}
+
 void dial_set_pacing(struct dial *dial, uint64_t bytes_per_s)
 {
     struct link *end = &dial->used.head;

@@ -101,6 +101,8 @@ void dial_set_window(struct dial *dial, uint32_t bytes);
 /* How fast each connection may send, from its next use or at once where it is in use; 0: no limit.
  * Costs nothing while it does not change. */
 void dial_set_pacing(struct dial *dial, uint64_t bytes_per_s);
+/* What the peer may have sent of a body before it is asked for, where windows are limited. */
+uint32_t dial_ahead_bytes(const struct conn *conn);
 struct dial_counts dial_counts(const struct dial *dial);
 /* Calls `visit` with each connection in use: for TCP_INFO samples. */
 void dial_each(struct dial *dial, void (*visit)(struct conn *conn, void *context), void *context);

@@ -296,10 +296,12 @@ static void exchange_see_early(struct exchange *x)
     ring_socket_end_sending(x->core->ring, x->conn->stream->fd);
 }
 
+/* Of a chunked body nobody knows how much is to come: all of it is paid for as it is read. */
 static void exchange_charge(struct exchange *x)
 {
-    uint64_t left = http_body_left(&x->parser), ahead = min_u64(left, x->conn->window_bytes);
-    x->unpaid_bytes = left - (left == UINT64_MAX ? 0 : ahead);
+    uint64_t left = http_body_left(&x->parser);
+    uint64_t ahead = left == UINT64_MAX ? 0 : min_u64(left, dial_ahead_bytes(x->conn));
+    x->unpaid_bytes = left - ahead;
     gate_charge(x->gate, x->head_count + (uint32_t)ahead);
 }
 

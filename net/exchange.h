@@ -24,7 +24,7 @@
  *
  * Where x->gate is set, bytes go in the slices that it grants, in both directions. What comes
  * unasked is charged: a reply's head, and as much of its body as the peer may send ahead of us
- * (conn->window_bytes); reading then pays for what it makes room for, so that the pace is that of
+ * (dial_ahead_bytes()); reading then pays for what it makes room for, so that the pace is that of
  * the wire. Waiting for pace is never a stall.
  *
  * One each of start-or-write, head, and read may be out at a time. After an error everything ends
