@@ -18,12 +18,17 @@
 #define WATCH_FRACTION 32u      /* of the time that it took so far */
 #define WATCH_WHY_NS   NS_PER_S /* how often -v tells what the time went to */
 
+/* But for those that are ignored, as nohup(1) and a script's & ask for: one that is blocked would
+ * come all the same. */
 static void watch_signals(sigset_t *signals)
 {
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     sigemptyset(signals);
-    sigaddset(signals, SIGINT);
-    sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGHUP);
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        struct sigaction action;
+        if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(signals, numbers[i]);
+    }
 }
 
 void watch_block_signals(void)

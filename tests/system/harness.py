@@ -34,6 +34,10 @@ EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
 WAITING_MAX = 3  # cases that wait beside each other
 FINISH_S = 120  # by then a program that ends at all has ended, on a machine that others load too
 
+# What argosy is sent it must not ignore, though tests may run under nohup or behind a script's &.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 cases = []  # (name, function, server name or None)
 
 

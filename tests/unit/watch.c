@@ -1,6 +1,7 @@
 /* Work that never stops: watch() must leave all the same, with the right exit code. */
 #include "tools/watch.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -63,20 +64,37 @@ static void work(int told)
     _exit(98);
 }
 
-/* A process that watches stuck work and was sent `number`; returns when the work knows of it. */
-static pid_t start(int number)
+static void do_by_default(int ignored)
 {
-    int told[2];
-    char byte;
-    assert_int_equal(pipe(told), 0);
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++)
+        signal(numbers[i], numbers[i] == ignored ? SIG_IGN : SIG_DFL);
+}
+
+/* A process that watches stuck work, of which it says into a pipe when it was asked to stop. */
+static pid_t begin(int ignored, int *told)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    do_by_default(ignored);
     watch_block_signals(); /* so that a signal that comes before the child's watch() waits for it */
     pid_t pid = fork();
-    if (pid == 0) work(told[1]);
+    if (pid == 0) work(ends[1]);
     assert_true(pid > 0);
-    close(told[1]);
+    close(ends[1]);
+    *told = ends[0];
+    return pid;
+}
+
+/* And was sent `number`; returns when the work knows of it. */
+static pid_t start(int number)
+{
+    int told;
+    char byte;
+    pid_t pid = begin(0, &told);
     assert_int_equal(kill(pid, number), 0);
-    assert_int_equal(read(told[0], &byte, 1), 1);
-    close(told[0]);
+    assert_int_equal(read(told, &byte, 1), 1);
+    close(told);
     return pid;
 }
 
@@ -107,9 +125,31 @@ static void test_grace(void **state)
     assert_true(clock_now_ns() - started_ns >= WATCH_GRACE_NS);
 }
 
+/* nohup(1) has SIGHUP ignored, a script's & SIGINT. */
+static void test_ignored(void **state)
+{
+    static const int numbers[] = {SIGHUP, SIGINT};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++) {
+        int told;
+        char byte;
+        pid_t pid = begin(numbers[i], &told);
+        assert_int_equal(kill(pid, numbers[i]), 0);
+        struct pollfd wait = {told, POLLIN, 0};
+        assert_int_equal(poll(&wait, 1, 500), 0);
+        assert_int_equal(kill(pid, SIGTERM), 0);
+        assert_int_equal(read(told, &byte, 1), 1);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        close(told);
+    }
+    do_by_default(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ignored),
         cmocka_unit_test(test_second_signal),
         cmocka_unit_test(test_grace),
     };
