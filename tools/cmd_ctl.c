@@ -70,39 +70,37 @@ static void show(const struct transfer *transfer, bool json)
     puts(json ? transfer->text : writer_string(&w));
 }
 
-/* A job's number wins over a process's: it is what users see. */
-static struct transfer *find(struct ctl *ctl, uint64_t id)
+static bool is_meant(const struct transfer *transfer, uint64_t id)
 {
-    for (uint32_t i = 0; i < ctl->count; i++)
-        if ((uint64_t)ctl->transfers[i]->state.job == id) return ctl->transfers[i];
-    for (uint32_t i = 0; i < ctl->count; i++)
-        if (ctl->transfers[i]->state.pid == id) return ctl->transfers[i];
-    return NULL;
+    return id == 0 || (uint64_t)transfer->state.job == id || transfer->state.pid == id;
 }
 
+/* Jobs have numbers of their own in each journal, and processes in each container: so several may
+ * be meant, and none is guessed at. */
 static struct transfer *choose(struct ctl *ctl, uint64_t id, enum status *status)
 {
     struct transfer *chosen = NULL;
-    *status = STATUS_NOT_FOUND;
-    if (id > 0) {
-        chosen = find(ctl, id);
-        if (!chosen)
-            log_line(&ctl->log, LOG_ERROR,
-                     "%llu is neither the job nor the process of a transfer of yours that runs; "
-                     "argosy ctl lists them",
-                     (unsigned long long)id);
-    } else if (ctl->count == 0) {
-        log_line(&ctl->log, LOG_ERROR, "no transfer of yours runs");
-    } else if (ctl->count > 1) {
-        *status = STATUS_USAGE;
-        log_line(&ctl->log, LOG_ERROR,
-                 "%u transfers run: say which, by its job or pid:", ctl->count);
-        for (uint32_t i = 0; i < ctl->count; i++)
-            show(ctl->transfers[i], false);
-    } else {
-        chosen = ctl->transfers[0];
+    uint32_t meant = 0;
+    for (uint32_t i = 0; i < ctl->count; i++) {
+        if (!is_meant(ctl->transfers[i], id)) continue;
+        chosen = ctl->transfers[i];
+        meant++;
     }
-    return chosen;
+    if (meant == 1) return chosen;
+    *status = meant > 1 ? STATUS_USAGE : STATUS_NOT_FOUND;
+    if (meant > 1)
+        log_line(&ctl->log, LOG_ERROR, "%u transfers%s: say which, by its job or pid:", meant,
+                 id > 0 ? " have that number" : " run");
+    else if (id > 0)
+        log_line(&ctl->log, LOG_ERROR,
+                 "%llu is neither the job nor the process of a transfer of yours that runs; "
+                 "argosy ctl lists them",
+                 (unsigned long long)id);
+    else
+        log_line(&ctl->log, LOG_ERROR, "no transfer of yours runs");
+    for (uint32_t i = 0; i < ctl->count && meant > 1; i++)
+        if (is_meant(ctl->transfers[i], id)) show(ctl->transfers[i], false);
+    return NULL;
 }
 
 static enum status control(struct ctl *ctl, uint64_t id, const char *rate, bool json)

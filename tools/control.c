@@ -17,6 +17,7 @@
 #define CONTROL_PATIENCE_S 5
 /* More at a look would be somebody's loop, and keep us from drawing. */
 #define CONTROL_REQUESTS_MAX 16u
+#define CONTROL_NAMES_MAX    16u /* of processes with the same number */
 
 typedef char control_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
@@ -73,33 +74,56 @@ static bool folder_open(control_path folder, char why[CONTROL_WHY_BYTES])
 
 /* --- the transfer's end --- */
 
-/* bind(2) gives the new name the mode that the socket has. */
-static bool bind_for_us_alone(struct control *control, char why[CONTROL_WHY_BYTES])
+/* Is it the name of a process that had our number, and was killed? */
+static bool is_left_over(const struct sockaddr *address)
+{
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool left =
+        fd >= 0 && connect(fd, address, sizeof(struct sockaddr_un)) != 0 && errno == ECONNREFUSED;
+    if (fd >= 0) close(fd);
+    return left;
+}
+
+static bool bind_address(struct control *control)
 {
     const struct sockaddr *address = (const struct sockaddr *)&control->address;
-    const char *path = control->address.sun_path;
+    if (bind(control->fd, address, sizeof control->address) == 0) return true;
+    if (errno != EADDRINUSE) return false;
+    bool left = is_left_over(address);
+    errno = EADDRINUSE;
+    return left && unlink(control->address.sun_path) == 0 &&
+           bind(control->fd, address, sizeof control->address) == 0;
+}
+
+/* bind(2) gives the new name the mode that the socket has. In another container there may be a
+ * process with our number. */
+static bool bind_for_us_alone(struct control *control, const char *folder,
+                              char why[CONTROL_WHY_BYTES])
+{
+    char *path = control->address.sun_path, name[48], more[16] = "";
+    bool bound = false;
     control->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (control->fd < 0) return complain(why, path, errno);
-    unlink(path); /* of a process that had our number and was killed */
-    if (fchmod(control->fd, 0600) == 0 &&
-        bind(control->fd, address, sizeof control->address) == 0 && chmod(path, 0600) == 0)
-        return true;
-    complain(why, path, errno);
-    close(control->fd);
-    control->fd = -1;
-    return false;
+    if (control->fd < 0 || fchmod(control->fd, 0600) != 0) return complain(why, folder, errno);
+    for (uint32_t i = 0; i < CONTROL_NAMES_MAX && !bound; i++) {
+        if (i > 0) snprintf(more, sizeof more, "-%u", i);
+        snprintf(name, sizeof name, "%d%s" CONTROL_ENDING, (int)getpid(), more);
+        if (!path_format(path, folder, name)) return complain(why, folder, ENAMETOOLONG);
+        bound = bind_address(control);
+        if (!bound && errno != EADDRINUSE) break;
+    }
+    if (bound && chmod(path, 0600) == 0) return true;
+    return complain(why, path, errno);
 }
 
 bool control_open(struct control *control, char why[CONTROL_WHY_BYTES])
 {
     control_path folder;
-    char name[32];
     *control = (struct control){.fd = -1, .address.sun_family = AF_UNIX};
     if (!folder_open(folder, why)) return false;
-    snprintf(name, sizeof name, "%d" CONTROL_ENDING, (int)getpid());
-    if (!path_format(control->address.sun_path, folder, name))
-        return complain(why, folder, ENAMETOOLONG);
-    return bind_for_us_alone(control, why);
+    if (bind_for_us_alone(control, folder, why)) return true;
+    if (control->fd >= 0) close(control->fd);
+    control->fd = -1;
+    return false;
 }
 
 void control_close(struct control *control)

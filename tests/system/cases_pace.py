@@ -345,10 +345,11 @@ def ctl_says_what_is_wrong(t):
     require("no transfer" in t.argosy("ctl").err, "an empty list is not told")
     t.fails(("ctl", "5", "50Q"), EXIT_USAGE, "50Q")
     t.fails(("ctl", "now", "50M"), EXIT_USAGE, "now")
-    copies = [t.start("cp", "--journal", "none", "--max-rate", "100K", source, t.uri(key))
+    copies = [t.start("cp", "--journal", t.path(key), "--max-rate", "100K", source, t.uri(key))
               for key in ("a", "b")]
     running(t, 2)
     t.fails(("ctl", "999999999", "50M"), EXIT_MISSING, "999999999")
+    t.fails(("ctl", "1", "50M"), EXIT_USAGE, "2 transfers have that number")  # a journal each
     t.fails(("ctl", "50M"), EXIT_USAGE, "2 transfers")
     listed = t.argosy("ctl").out
     require(all(f"{source} {t.uri(key)}:" in listed for key in ("a", "b")), f"{listed}")

@@ -125,6 +125,21 @@ static void test_the_name_of_a_dead_process_with_our_number(void **state)
     control_close(&control);
 }
 
+/* In two containers that share the folder. */
+static void test_two_with_the_same_number(void **state)
+{
+    struct control one, other;
+    char why[CONTROL_WHY_BYTES];
+    (void)state;
+    assert_true(control_open(&one, why));
+    if (!control_open(&other, why)) fail_msg("%s", why);
+    assert_int_equal(look().count, 2);
+    control_close(&other);
+    assert_int_equal(look().count, 1);
+    control_close(&one);
+    assert_int_equal(look().count, 0);
+}
+
 /* Anybody could put a socket there that we then trust. */
 static void test_a_folder_that_others_may_enter_is_not_used(void **state)
 {
@@ -164,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_asks_and_answers),
         cmocka_unit_test(test_a_name_without_a_process_is_removed),
         cmocka_unit_test(test_the_name_of_a_dead_process_with_our_number),
+        cmocka_unit_test(test_two_with_the_same_number),
         cmocka_unit_test(test_a_folder_that_others_may_enter_is_not_used),
         cmocka_unit_test(test_a_path_that_is_too_long),
     };
