@@ -554,5 +554,5 @@ uint64_t steer_lost(const struct steer *steer)
 
 const char *steer_name(const struct steer *steer)
 {
-    return flow_name(&steer->flow);
+    return flow_kind_name(steer->conf->cc);
 }

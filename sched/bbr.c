@@ -431,10 +431,8 @@ static void bbr_on_change(struct cc *cc)
     bbr_enter(bbr, bbr->is_short ? BBR_CRUISE : BBR_STARTUP);
 }
 
-static const struct cc_kind bbr_kind = {.name = "bbr",
-                                        .on_sample = bbr_on_sample,
-                                        .on_glance = bbr_on_glance,
-                                        .on_change = bbr_on_change};
+static const struct cc_kind bbr_kind = {
+    .on_sample = bbr_on_sample, .on_glance = bbr_on_glance, .on_change = bbr_on_change};
 
 void bbr_init(struct bbr *bbr, const struct cc_limits *limits)
 {

@@ -20,7 +20,6 @@
 struct cc;
 
 struct cc_kind {
-    const char *name;
     void (*on_sample)(struct cc *cc, const struct sample *sample);
     /* A glance, much shorter than a round; NULL: none is wanted. True when it says enough: then it
      * is the round's sample, which ends here. */

@@ -74,8 +74,8 @@ static void cubic_on_change(struct cc *cc)
     cc->state = "slow start";
 }
 
-static const struct cc_kind cubic_kind = {
-    .name = "cubic", .on_sample = cubic_on_sample, .on_change = cubic_on_change};
+static const struct cc_kind cubic_kind = {.on_sample = cubic_on_sample,
+                                          .on_change = cubic_on_change};
 
 void cubic_init(struct cubic *cubic, const struct cc_limits *limits)
 {

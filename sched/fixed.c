@@ -11,8 +11,8 @@ static void fixed_on_change(struct cc *cc)
     (void)cc;
 }
 
-static const struct cc_kind fixed_kind = {
-    .name = "fixed", .on_sample = fixed_on_sample, .on_change = fixed_on_change};
+static const struct cc_kind fixed_kind = {.on_sample = fixed_on_sample,
+                                          .on_change = fixed_on_change};
 
 void fixed_init(struct fixed *fixed, const struct cc_limits *limits)
 {

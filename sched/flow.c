@@ -114,9 +114,11 @@ uint32_t flow_window(const struct flow *flow)
     return flow->window;
 }
 
-const char *flow_name(const struct flow *flow)
+const char *flow_kind_name(enum flow_kind kind)
 {
-    return flow->u.cc.kind->name;
+    static const char *const names[] = {
+        [FLOW_AUTO] = "auto", [FLOW_BBR] = "bbr", [FLOW_CUBIC] = "cubic", [FLOW_FIXED] = "fixed"};
+    return names[kind];
 }
 
 uint64_t flow_rtt_ns(const struct flow *flow)

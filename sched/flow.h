@@ -27,6 +27,7 @@
 #include "sched/tune.h"
 #include "sched/window.h"
 
+#define FLOW_KINDS   4u /* of enum flow_kind */
 #define FLOW_OBJECTS 3u /* of 16 connections of a core, 4 for parts and 12 for objects: measured */
 #define FLOW_RTT_NS  (10 * NS_PER_S) /* how long a least round trip holds: as BBR's */
 
@@ -70,7 +71,7 @@ void flow_init(struct flow *flow, enum flow_kind kind, const struct cc_limits *l
 bool flow_tick(struct flow *flow, uint64_t now_ns, const struct sample_totals *totals,
                uint64_t rtt_ns);
 uint32_t flow_window(const struct flow *flow); /* parts in flight, all cores */
-const char *flow_name(const struct flow *flow);
+const char *flow_kind_name(enum flow_kind kind);
 uint64_t flow_rtt_ns(const struct flow *flow); /* the least of the last while; 0: none */
 /* Of a window, what core `index` of `count` may have; at least 1. */
 uint32_t flow_share(uint32_t window, uint32_t index, uint32_t count);

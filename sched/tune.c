@@ -303,10 +303,8 @@ static void tune_on_change(struct cc *cc)
     tune_to_model(tune);
 }
 
-static const struct cc_kind tune_kind = {.name = "auto",
-                                         .on_sample = tune_on_sample,
-                                         .on_glance = tune_on_glance,
-                                         .on_change = tune_on_change};
+static const struct cc_kind tune_kind = {
+    .on_sample = tune_on_sample, .on_glance = tune_on_glance, .on_change = tune_on_change};
 
 void tune_init(struct tune *tune, const struct cc_limits *limits)
 {

@@ -330,22 +330,21 @@ static const char *cc_word(const struct settings *settings)
 static enum err apply_cc(const struct settings *settings, struct conf *conf,
                          char why[SETTINGS_WHY_BYTES])
 {
-    static const char *const words[] = {
-        [FLOW_AUTO] = "auto", [FLOW_BBR] = "bbr", [FLOW_CUBIC] = "cubic", [FLOW_FIXED] = "fixed"};
     struct bytes number, word = bytes_cut(bytes_of(cc_word(settings)), ':', &number);
     uint64_t count = 0;
     uint32_t kind = 0;
-    while (kind < ARRAY_COUNT(words) && !bytes_equal(word, bytes_of(words[kind])))
+    while (kind < FLOW_KINDS && !bytes_equal(word, bytes_of(flow_kind_name((enum flow_kind)kind))))
         kind++;
     bool fixed = kind == FLOW_FIXED;
     bool good = fixed ? bytes_parse_u64(number, &count) && count >= 1 && count <= STEER_PARTS_MAX
-                      : kind < ARRAY_COUNT(words) && number.count == 0;
+                      : kind < FLOW_KINDS && number.count == 0;
     if (!good)
         return complain(why, ERR_USAGE,
                         "--cc %.40s: one of auto, bbr, cubic, or fixed:N with N in 1 to %u",
                         settings->cc, STEER_PARTS_MAX);
     conf->cc = (enum flow_kind)kind;
     conf->cc_fixed = (uint32_t)count;
+    if (fixed) conf->cpu_count = (uint16_t)min_u64(conf->cpu_count, count); /* one each, at least */
     return ERR_NONE;
 }
 

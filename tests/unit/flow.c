@@ -46,7 +46,7 @@ static void test_kinds(void **state)
         path_init(&path);
         path.connection = 6.67e6;
         flow_init(&flow, rows[i].kind, &(struct cc_limits){2, 8, 64});
-        assert_string_equal(flow_name(&flow), rows[i].name);
+        assert_string_equal(flow_kind_name(rows[i].kind), rows[i].name);
         assert_int_equal(flow_window(&flow), 8);
         for (int tick = 0; tick < 800; tick++) {
             uint32_t before = flow_window(&flow);

@@ -33,9 +33,8 @@ static bool on_glance(struct cc *cc, const struct sample *sample)
     return told->enough;
 }
 
-static const struct cc_kind with_glances = {
-    .name = "told", .on_sample = on_sample, .on_glance = on_glance};
-static const struct cc_kind without = {.name = "told", .on_sample = on_sample};
+static const struct cc_kind with_glances = {.on_sample = on_sample, .on_glance = on_glance};
+static const struct cc_kind without = {.on_sample = on_sample};
 
 static void run(struct told *told, struct rounds *rounds, uint64_t *now_ns, uint32_t ticks)
 {

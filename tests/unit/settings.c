@@ -87,6 +87,12 @@ static void test_flow_control(void **state)
         assert_int_equal(conf_parts_start(conf), rows[i].parts_start);
         settings_fini(&f->conf);
     }
+    f->settings.cc = "fixed:1"; /* no core without a part */
+    f->settings.cores = "2";
+    f->settings.connections = 0;
+    assert_int_equal(apply(f), ERR_NONE);
+    assert_int_equal(f->conf.conf.cpu_count, 1);
+    settings_fini(&f->conf);
 }
 
 static void test_receive_windows(void **state)
