@@ -74,6 +74,16 @@ static uint32_t prefix_answered(const struct prefix *prefix)
     return sum;
 }
 
+/* And in how many seconds. */
+static double prefix_known_s(const struct prefix *prefix)
+{
+    uint64_t sum_ns = 0;
+
+    for (uint32_t i = 0; i < prefix->known; i++)
+        sum_ns += prefix->interval_ns[(prefix->round + PREFIX_HISTORY - i) % PREFIX_HISTORY];
+    return (double)sum_ns / (double)NS_PER_S;
+}
+
 static void prefix_hold(struct prefix *prefix, uint64_t now_ns)
 {
     if (prefix->state == PREFIX_PROBING)
@@ -88,12 +98,11 @@ static void prefix_hold(struct prefix *prefix, uint64_t now_ns)
 static void prefix_cut_rate(struct prefix *prefix, const struct prefix_round *round,
                             uint32_t answered)
 {
-    double known_s = (double)round->interval_ns * prefix->known / (double)NS_PER_S;
     double rate = PREFIX_RATE_BETA * prefix->rate_per_s;
 
     if (answered >= PREFIX_ANSWERED_MIN) {
         double beta = round->brisk && rate <= 0 ? PREFIX_BRISK_BETA : PREFIX_RATE_BETA;
-        double found = beta * answered / known_s;
+        double found = beta * answered / prefix_known_s(prefix);
         rate = rate > 0 ? fmin(rate, found) : found;
     }
     if (rate > 0) prefix->rate_per_s = fmax(rate, PREFIX_RATE_MIN);
@@ -107,6 +116,7 @@ static bool prefix_on_loss(struct prefix *prefix, const struct prefix_round *rou
     if (prefix->echo > 0 || prefix->known < PREFIX_KNOWN_MIN) return false;
     if (round->common && answered < PREFIX_ANSWERED_MIN) return false;
     prefix_cut_rate(prefix, round, answered);
+    if (!round->common) prefix->is_its_own = prefix->rate_per_s > 0;
     /* The server has nothing saved up either. */
     prefix->tokens = prefix->state == PREFIX_FREE ? -PREFIX_DEBT_S * prefix->rate_per_s : 0;
     prefix->tokens_ns = round->now_ns;
@@ -124,6 +134,7 @@ static bool prefix_free(struct prefix *prefix)
 {
     prefix->state = PREFIX_FREE;
     prefix->window = prefix->rate_per_s = 0;
+    prefix->is_its_own = false;
     prefix->hold_ns = PREFIX_HOLD_NS;
     prefix->why = "its limits were not reached for long";
     return true;
@@ -137,11 +148,11 @@ static double prefix_growth(const struct prefix *prefix)
     return steps[min_u64(prefix->steady / PREFIX_STEP_ROUNDS, ARRAY_COUNT(steps) - 1)];
 }
 
-static bool prefix_is_used(const struct prefix *prefix, uint64_t interval_ns)
+static bool prefix_is_used(const struct prefix *prefix)
 {
-    double known_s = (double)interval_ns * prefix->known / (double)NS_PER_S;
+    double wanted = PREFIX_USED * prefix->rate_per_s * prefix_known_s(prefix);
 
-    return prefix_answered(prefix) + 1 >= PREFIX_USED * prefix->rate_per_s * known_s;
+    return prefix_answered(prefix) + 1 >= wanted;
 }
 
 /* Growth only where the limit was felt: what was not tried says nothing. */
@@ -160,7 +171,7 @@ static bool prefix_grow(struct prefix *prefix, const struct prefix_round *round)
     }
     prefix->loose = bound ? 0 : prefix->loose + 1;
     if (prefix->loose >= PREFIX_LOOSE_ROUNDS) return prefix_free(prefix);
-    if (!prefix->rate_bound || !prefix_is_used(prefix, round->interval_ns)) return false;
+    if (!prefix->rate_bound || !prefix_is_used(prefix)) return false;
     prefix->steady++;
     prefix->why = "nothing was refused at its limits";
     prefix->rate_per_s +=
@@ -176,6 +187,7 @@ static void prefix_remember(struct prefix *prefix, const struct prefix_round *ro
 
     prefix->round = (prefix->round + 1) % PREFIX_HISTORY;
     prefix->answered[prefix->round] = round->answered;
+    prefix->interval_ns[prefix->round] = round->interval_ns;
     prefix->known = idle ? 0 : (uint32_t)min_u64(prefix->known + 1, PREFIX_HISTORY);
 }
 

@@ -73,10 +73,12 @@ struct prefix {
     /* private */
     double tokens;
     uint64_t tokens_ns;
-    uint32_t answered[PREFIX_HISTORY]; /* of the last rounds, the newest at `round` */
-    uint32_t round, known;             /* how many of them there are, since it was idle */
-    uint32_t flight_most;              /* in this round */
+    uint32_t answered[PREFIX_HISTORY]; /* of the last rounds, the newest at `round`; and how long */
+    uint64_t interval_ns[PREFIX_HISTORY]; /* they were: who ends them may be late */
+    uint32_t round, known;                /* how many of them there are, since it was idle */
+    uint32_t flight_most;                 /* in this round */
     uint32_t echo, steady, loose, common;
+    bool is_its_own;  /* its limit: it was found while others went on */
     bool paused;      /* until the round ends */
     uint32_t kept;    /* rounds, this one with them: */
     double kept_most; /* in flight */

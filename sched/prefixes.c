@@ -195,16 +195,25 @@ static void prefixes_weigh(struct prefixes *prefixes)
     }
 }
 
-/* Do most of those that are asked anything refuse? With one there is no telling: then as well. */
+/* Is it asked anything? What takes longer than a round is not answered in each. */
+static bool prefixes_is_active(const struct prefixes_entry *entry)
+{
+    return entry->round_answered + entry->round_refused > 0 || entry->prefix.in_flight > 0;
+}
+
+/* Do most of those that are asked anything refuse? With one there is no telling: then as well, but
+ * where its limit was found while others went on. */
 static bool prefixes_are_refused(struct prefixes *prefixes)
 {
-    uint32_t active = 0, refused = 0;
+    uint32_t active = 0, refused = 0, known = 0;
 
     for (uint32_t i = 0; i < prefixes->count; i++) {
         const struct prefixes_entry *entry = &prefixes->entries[i];
-        active += entry->round_answered + entry->round_refused > 0;
+        active += prefixes_is_active(entry);
         refused += entry->round_refused > 0;
+        known += entry->round_refused > 0 && entry->prefix.is_its_own;
     }
+    if (active == 1 && known == 1) return false;
     prefixes->doubted |= active == 1 && refused == 1;
     return 2 * refused > active;
 }
@@ -284,9 +293,8 @@ static bool prefixes_acquit(struct prefixes *prefixes)
     if (!prefixes->doubted) return false;
     for (uint32_t i = 0; i < prefixes->count; i++) {
         const struct prefixes_entry *entry = &prefixes->entries[i];
-        bool is_active = entry->round_answered + entry->round_refused > 0;
-        active += is_active;
-        limited += is_active && prefixes_is_limited(entry);
+        active += prefixes_is_active(entry);
+        limited += prefixes_is_active(entry) && prefixes_is_limited(entry);
     }
     bool says_so = active > 1 && 2 * limited <= active;
     prefixes->acquitting = says_so ? prefixes->acquitting + 1 : 0;

@@ -54,6 +54,27 @@ static void test_free_is_not_limited(void **state)
     assert_int_equal(w.prefix.state, PREFIX_FREE);
 }
 
+/* Who ends the rounds was late: the last one is as long as five. */
+static void test_late_round(void **state)
+{
+    struct world w;
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        open_world(&w);
+        assert_int_equal(go(&w, 10), 10);
+        for (int i = 0; i < 4; i++) {
+            uint64_t times = late && i >= 2 ? 5 : 1;
+            w.now_ns += times * PREFIX_ROUND_NS;
+            struct prefix_round round = {.now_ns = w.now_ns,
+                                         .interval_ns = times * PREFIX_ROUND_NS,
+                                         .answered = (uint32_t)(25 * times),
+                                         .refused = i == 3};
+            assert_true(prefix_on_round(&w.prefix, &round) == (i == 3));
+        }
+        assert_true(fabs(w.prefix.rate_per_s - PREFIX_RATE_BETA * 100) < 0.01);
+    }
+}
+
 /* One loss finds the rate; what was sent before it is no second one. */
 static void test_loss(void **state)
 {
@@ -222,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_free_is_not_limited),
         cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_late_round),
         cmocka_unit_test(test_slow_answers),
         cmocka_unit_test(test_first_round),
         cmocka_unit_test(test_tokens),

@@ -124,6 +124,38 @@ static void test_whose_refusals(void **state)
     close_prefixes();
 }
 
+/* Large parts are answered more rarely than a round ends: who waits for them is asked as well. And
+ * where the last one that is asked has a limit that is known, a refusal is of that. */
+static void test_slow_ones_are_asked(void **state)
+{
+    (void)state;
+    open_prefixes(PREFIXES_FAIR);
+    uint16_t a = prefixes_find(&prefixes, BYTES("a/"), now_ns);
+    uint16_t b = prefixes_find(&prefixes, BYTES("b/"), now_ns);
+    prefixes_on_go(&prefixes, a);
+    prefixes_on_go(&prefixes, b);
+    for (int round = 0; round < 4; round++) {
+        answer(a, 10, NS_PER_MS);
+        if (round == 3) meter_add(&cells[0][a].refused, 1);
+        end_round();
+    }
+    const struct prefix *limited = &prefixes.entries[a].prefix;
+    assert_int_equal(prefixes.common_refusals, 0);
+    assert_false(prefixes.doubted);
+    double rate = limited->rate_per_s;
+    assert_true(rate > 0);
+    prefixes_on_back(&prefixes, b);
+    for (uint32_t round = 0; round <= PREFIX_ECHO_ROUNDS; round++) {
+        answer(a, 10, NS_PER_MS);
+        if (round == PREFIX_ECHO_ROUNDS) meter_add(&cells[0][a].refused, 1);
+        end_round();
+    }
+    assert_int_equal(prefixes.common_refusals, 0);
+    assert_false(prefixes.doubted);
+    assert_true(limited->rate_per_s < rate);
+    close_prefixes();
+}
+
 /* Most are refused. Where answers are as quick as before, it is requests that are counted: each
  * prefix is held, and the path is left alone. Where they have become slow, or take so long that
  * they tell of what was long ago, the server is full. */
@@ -492,6 +524,7 @@ int main(void)
         cmocka_unit_test(test_whose_refusals),
         cmocka_unit_test(test_acquits),
         cmocka_unit_test(test_uneven),
+        cmocka_unit_test(test_slow_ones_are_asked),
         cmocka_unit_test(test_counted_or_full),
         cmocka_unit_test(test_looks_between_rounds),
         cmocka_unit_test(test_news),
