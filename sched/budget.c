@@ -8,6 +8,7 @@ void budget_init(struct budget *budget)
     atomic_init(&budget->background_bytes_per_s, 0);
     atomic_init(&budget->next_ns, 0);
     atomic_init(&budget->epoch, 0);
+    atomic_init(&budget->waited_ns, 0);
 }
 
 static uint64_t budget_allowed(const struct budget *budget)
@@ -27,6 +28,17 @@ uint64_t budget_rate(const struct budget *budget)
 void budget_set_background(struct budget *budget, uint64_t rate_bytes_per_s)
 {
     atomic_store_explicit(&budget->background_bytes_per_s, rate_bytes_per_s, memory_order_relaxed);
+}
+
+void budget_see_wait(struct budget *budget, uint64_t now_ns)
+{
+    atomic_store_explicit(&budget->waited_ns, now_ns, memory_order_relaxed);
+}
+
+bool budget_is_waited_for(const struct budget *budget, uint64_t now_ns)
+{
+    uint64_t waited_ns = atomic_load_explicit(&budget->waited_ns, memory_order_relaxed);
+    return waited_ns > 0 && now_ns < waited_ns + BUDGET_WAITED_NS;
 }
 
 /* What was claimed at the old rate is void: at a very low one it may lie seconds ahead. */
@@ -56,6 +68,9 @@ static bool budget_top_up(struct budget_share *share, uint64_t rate, uint32_t qu
                           uint64_t now_ns)
 {
     uint32_t epoch = atomic_load_explicit(&share->budget->epoch, memory_order_acquire);
+    int64_t least =
+        -(int64_t)quantum; /* what was granted at a higher rate would take long to pay */
+    if (share->epoch != epoch && share->gate.credit_bytes < least) share->gate.credit_bytes = least;
     if (share->claim_bytes == 0 || share->epoch != epoch) {
         share->claim_at_ns = budget_claim(share->budget, rate, quantum, now_ns);
         share->claim_bytes = quantum;

@@ -107,6 +107,27 @@ static void test_a_new_rate_holds_at_once(void **state)
     assert_int_equal(ask(&shares[0], now_ns, UINT32_MAX), UINT32_MAX);
 }
 
+/* A steep cut: what was granted at the old rate is not owed at the new one. */
+static void test_a_cut_leaves_no_debt(void **state)
+{
+    struct budget budget;
+    struct budget_share share;
+    uint64_t now_ns = NOW, sent = 0;
+    (void)state;
+    budget_init(&budget);
+    budget_share_init(&share, &budget, NULL);
+    budget_set(&budget, 125000000, now_ns);
+    for (uint32_t ms = 0; ms < 100; ms++, now_ns += NS_PER_MS)
+        sent += ask(&share, now_ns, 1 * MIB);
+    assert_true(sent > 10000000);
+    share.gate.credit_bytes -= 1 * MIB; /* and a reply that came */
+    budget_set(&budget, 125000, now_ns);
+    sent = 0;
+    for (uint32_t ms = 0; ms < 1000; ms++, now_ns += NS_PER_MS)
+        sent += ask(&share, now_ns, 1 * MIB);
+    assert_in_range(sent, 125000 / 2, 125000 * 102 / 100 + pace_quantum_bytes(125000));
+}
+
 /* The lower of the two holds; what gives way changes each 50 ms, and the mean is kept all the same.
  * */
 static void test_the_background_is_a_second_source(void **state)
@@ -145,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_shares_add_up_to_the_rate),
         cmocka_unit_test(test_charges_and_returns),
         cmocka_unit_test(test_a_new_rate_holds_at_once),
+        cmocka_unit_test(test_a_cut_leaves_no_debt),
         cmocka_unit_test(test_the_background_is_a_second_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,6 +200,48 @@ static void test_rate_is_told(void **state)
     assert_int_equal(meter_read(&traffic->pacing_bytes_per_s), 0);
 }
 
+/* Downloads: one connection is in use, on another core of sixteen, and what it may fill is for the
+ * whole rate. */
+static void test_windows_are_for_those_in_use(void **state)
+{
+    const uint64_t rate = 25 * 80000;
+    static struct traffic elsewhere;
+    (void)state;
+    assert_int_equal(steer_join(&steer, &elsewhere), ERR_NONE);
+    meter_set(&elsewhere.flows, 1);
+    conf.cpu_count = 16;
+    settle();
+    budget_set(&budget, rate, core.now_ns);
+    settle();
+    assert_int_equal(meter_read(&mover.station.clients[0].traffic.window_bytes), rate / 25);
+    budget_set(&budget, 0, core.now_ns);
+    settle();
+    conf.cpu_count = 1;
+}
+
+/* A core whose share of the parts is none gets some where nobody waits for the rate, on whichever
+ * core. */
+static void test_a_core_without_a_share(void **state)
+{
+    struct traffic *traffic = &mover.station.clients[0].traffic;
+    (void)state;
+    settle();
+    core.index = 1;
+    conf.cpu_count = 2;
+    budget_set(&budget, MIB, core.now_ns);
+    for (uint64_t until_ns = core.now_ns + 2 * RATION_FREE_NS; core.now_ns < until_ns;) {
+        budget_see_wait(&budget, core.now_ns);
+        settle();
+    }
+    assert_int_equal(meter_read(&traffic->ration), 0);
+    for (uint64_t until_ns = core.now_ns + 2 * RATION_FREE_NS; core.now_ns < until_ns;)
+        settle();
+    assert_in_range(meter_read(&traffic->ration), 1, 8);
+    budget_set(&budget, 0, core.now_ns);
+    core.index = 0;
+    conf.cpu_count = 1;
+}
+
 static void on_moment(struct op *op)
 {
     (void)op;
@@ -264,8 +306,13 @@ static void test_nothing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_window),       TEST(test_return),
-                                       TEST(test_rate_is_told), TEST(test_probe_ends_at_a_tick),
-                                       TEST(test_stop),         TEST(test_nothing)};
+    const struct CMUnitTest tests[] = {TEST(test_window),
+                                       TEST(test_return),
+                                       TEST(test_rate_is_told),
+                                       TEST(test_windows_are_for_those_in_use),
+                                       TEST(test_a_core_without_a_share),
+                                       TEST(test_probe_ends_at_a_tick),
+                                       TEST(test_stop),
+                                       TEST(test_nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
