@@ -118,8 +118,7 @@ static void mover_see_rtt(struct conn *conn, void *context)
 
 /* What fits in the windows of paced downloads comes at once whenever a reply begins: together they
  * hold what the rate is in MOVER_WINDOW_NS, plus two round trips of it, so that the path stays
- * full. Where that is more than may be set, the kernel's own tuning does better. All that are in
- * use share the rate, on whichever cores they are; before the first is, as many as are to be. */
+ * full. Where that is more than may be set, the kernel's own tuning does better. */
 static void mover_set_window(struct mover *mover)
 {
     const struct conf *conf = mover->station.conf;
@@ -128,9 +127,7 @@ static void mover_set_window(struct mover *mover)
     if (rate > 0) {
         for (uint32_t i = 0; i < conf->endpoint_count; i++)
             client_each(&mover->station.clients[i], mover_see_rtt, mover);
-        uint64_t flows = meter_read(&mover->steer->flows);
-        if (flows == 0) flows = max_u64(mover->parts_share, 1) * conf->cpu_count;
-        uint64_t share = rate / flows;
+        uint64_t share = rate / meter_read(&mover->steer->sharers);
         uint64_t path = share * (2 * mover->rtt_max_ns / NS_PER_US) / (NS_PER_S / NS_PER_US);
         bytes = path + share / (NS_PER_S / MOVER_WINDOW_NS);
         bytes = min_u64(max_u64(bytes, MOVER_WINDOW_BYTES_MIN), conf->window_bytes_max);
@@ -240,9 +237,11 @@ static void mover_ration(struct mover *mover, bool paced)
                                .count = conf->cpu_count,
                                .paced = paced};
     uint32_t allowed = mover_allowed(mover, TASK_FIRST), in_slots = mover->in_slots[TASK_FIRST];
-    if (paced) budget_see_wait(mover->share.budget, view.now_ns);
-    if (allowed == 0) view.paced = budget_is_waited_for(mover->share.budget, view.now_ns);
-    view.full = allowed == 0 || (in_slots > 0 && in_slots >= allowed);
+    view.full = in_slots > 0 && in_slots >= allowed;
+    if (allowed == 0) { /* the others tell */
+        view.full = steer_rate_has_room(mover->steer, view.now_ns);
+        view.paced = !view.full;
+    }
     ration_look(&mover->ration, &view);
     struct traffic *traffic = &mover->station.clients[mover->endpoint].traffic;
     meter_set(&traffic->ration, view.rate_bytes_per_s ? ration_parts(&mover->ration) : 0);

@@ -1,5 +1,6 @@
 #include "s3/steer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,8 @@ enum err steer_open(struct steer *steer, const struct conf *conf, struct budget 
     if (stages && conf->stage_ahead != CONF_STAGE_AUTO)
         meter_set(&steer->staged_ahead, conf->stage_ahead);
     meter_set(&steer->idle, BLAME_FINDING);
+    steer->sharing = (double)conf->cpu_count * conf_parts_start(conf);
+    meter_set(&steer->sharers, (uint64_t)steer->sharing);
     steer->objects_max = conf->connections_max * conf->cpu_count;
     steer_give_out(steer);
     if (!conf->background) return err;
@@ -471,6 +474,20 @@ void steer_tell_cuts(struct steer *steer, uint64_t now_ns)
     }
 }
 
+/* More are counted at once, fewer step by step: replies come in crowds, and each brings at once
+ * what its window holds. */
+static void steer_count_sharers(struct steer *steer)
+{
+    uint64_t slots = 0;
+
+    for (uint32_t i = 0; i < steer->count; i++)
+        slots += meter_read(&steer->traffics[i]->slot_parts) +
+                 meter_read(&steer->traffics[i]->slot_objects);
+    if (slots == 0) return;
+    steer->sharing = fmax((double)slots, STEER_SHARERS_LEFT * steer->sharing);
+    meter_set(&steer->sharers, (uint64_t)lround(steer->sharing));
+}
+
 /* Refusals that only some prefixes meet are no matter of the path. */
 void steer_tick(struct steer *steer, uint64_t now_ns)
 {
@@ -483,6 +500,7 @@ void steer_tick(struct steer *steer, uint64_t now_ns)
     for (uint32_t i = 0; i < steer->count; i++)
         flows += meter_read(&steer->traffics[i]->flows);
     meter_set(&steer->flows, flows);
+    steer_count_sharers(steer);
     if (steer->budget) steer_yield(steer, now_ns, &totals, rtt_ns);
     totals.refusals = steer->prefixes.path_refusals;
     steer_tick_grain(steer, now_ns, totals.server_ns);
@@ -517,19 +535,38 @@ uint32_t steer_parts_out_max(const struct steer *steer)
     return (uint32_t)min_u64(STEER_PARTS_MAX, 2 * meter_read(&steer->window) + ahead);
 }
 
+static bool steer_is_paced(const struct steer *steer, uint64_t now_ns)
+{
+    uint64_t paced_ns = 0;
+
+    for (uint32_t i = 0; i < steer->count; i++)
+        paced_ns = max_u64(paced_ns, meter_read(&steer->traffics[i]->paced_ns));
+    return paced_ns > 0 && now_ns < paced_ns + STEER_PACED_NS;
+}
+
+bool steer_rate_has_room(const struct steer *steer, uint64_t now_ns)
+{
+    uint64_t parts = 0, allowed = 0;
+
+    for (uint32_t i = 0; i < steer->count; i++) {
+        parts += meter_read(&steer->traffics[i]->slot_parts);
+        allowed += meter_read(&steer->traffics[i]->ration);
+    }
+    return parts > 0 && parts >= allowed && !steer_is_paced(steer, now_ns);
+}
+
 /* Who is free while others wait for pace would do so as well, on whatever core. */
 double steer_filled(const struct steer *steer, uint64_t now_ns, enum blame_cause *idle)
 {
-    uint64_t window = meter_read(&steer->window), parts = 0, objects = 0, paced_ns = 0;
+    uint64_t window = meter_read(&steer->window), parts = 0, objects = 0;
 
     for (uint32_t i = 0; i < steer->count; i++) {
         parts += meter_read(&steer->traffics[i]->slot_parts);
         objects += meter_read(&steer->traffics[i]->slot_objects);
-        paced_ns = max_u64(paced_ns, meter_read(&steer->traffics[i]->paced_ns));
     }
     *idle = (enum blame_cause)meter_read(&steer->idle);
     if (*idle == BLAME_FEW) window = min_u64(window, STEER_ENOUGH);
-    if (paced_ns > 0 && now_ns < paced_ns + STEER_PACED_NS) *idle = BLAME_PACE;
+    if (steer_is_paced(steer, now_ns)) *idle = BLAME_PACE;
     uint64_t objects_max = min_u64(FLOW_OBJECTS * window, steer->objects_max);
     double by_parts = (double)parts / (double)window;
     double by_objects = (double)objects / (double)objects_max;

@@ -29,9 +29,10 @@
 #define STEER_DECISIONS 256u /* a minute's worth, read several times a second */
 /* Parts in flight, of all cores, with which a path is full more often than not: a core begins with
  * as many. Where there are no more, more might help or not: then it is not lack of work. */
-#define STEER_ENOUGH   4u
-#define STEER_TOLD_NS  NS_PER_S /* between two tellings of what may change with each connection */
-#define STEER_PACED_NS (200 * NS_PER_MS) /* so long ago a wait for pace counts: four ticks */
+#define STEER_ENOUGH       4u
+#define STEER_TOLD_NS      NS_PER_S /* between two tellings of what may change with each connection */
+#define STEER_PACED_NS     (200 * NS_PER_MS) /* so long ago a wait for pace counts: four ticks */
+#define STEER_SHARERS_LEFT 0.9               /* a tick, of those that are not there any more */
 
 struct steer_decision {
     uint64_t now_ns;
@@ -54,8 +55,9 @@ struct steer {
     struct meter window;       /* parts in flight, all cores */
     struct meter staged_ahead; /* parts that are staged beyond them, all cores (sched/depth) */
     struct meter part_bytes;   /* the size of parts and ranges to be cut; 0: none is found here */
-    struct meter idle;  /* what slots that are free lack: enum blame_cause, by the home core */
-    struct meter flows; /* connections in use, all cores, at the last tick */
+    struct meter idle;    /* what slots that are free lack: enum blame_cause, by the home core */
+    struct meter flows;   /* connections in use, all cores, at the last tick */
+    struct meter sharers; /* of a rate: what is in slots, all cores, or was of late; at least 1 */
     struct meter clamp_share_bytes, clamp_flight_ns, clamp_rate_ns; /* struct clamp_terms */
     struct meter background_bytes_per_s, yielded_ns, resting;       /* of ledbat; 0 without */
     struct prefixes prefixes;
@@ -72,6 +74,7 @@ struct steer {
     struct traffic *traffics[CORES_MAX];
     uint32_t count;
     uint32_t objects_max; /* that have a connection, all cores */
+    double sharing;       /* `sharers`, not rounded */
     struct steer_decision decisions[STEER_DECISIONS];
     _Atomic uint64_t decided, taken;
     struct meter lost;
@@ -109,6 +112,9 @@ struct clamp_terms steer_clamp(const struct steer *steer);            /* of rece
 /* How many parts may be handed out: as many again as are in flight, so that no core waits, and
  * those staged ahead. */
 uint32_t steer_parts_out_max(const struct steer *steer);
+/* Is a rate not the limit: as many parts are under way as the rations allow, and nobody has waited
+ * for it lately, on whatever core? */
+bool steer_rate_has_room(const struct steer *steer, uint64_t now_ns);
 /* Of the slots of all cores, how many are busy, 0 to 1, and what the others lack. */
 double steer_filled(const struct steer *steer, uint64_t now_ns, enum blame_cause *idle);
 /* By one other thread: the oldest decision that it has not had yet. False: there is none. */

@@ -8,7 +8,6 @@ void budget_init(struct budget *budget)
     atomic_init(&budget->background_bytes_per_s, 0);
     atomic_init(&budget->next_ns, 0);
     atomic_init(&budget->epoch, 0);
-    atomic_init(&budget->waited_ns, 0);
 }
 
 static uint64_t budget_allowed(const struct budget *budget)
@@ -28,17 +27,6 @@ uint64_t budget_rate(const struct budget *budget)
 void budget_set_background(struct budget *budget, uint64_t rate_bytes_per_s)
 {
     atomic_store_explicit(&budget->background_bytes_per_s, rate_bytes_per_s, memory_order_relaxed);
-}
-
-void budget_see_wait(struct budget *budget, uint64_t now_ns)
-{
-    atomic_store_explicit(&budget->waited_ns, now_ns, memory_order_relaxed);
-}
-
-bool budget_is_waited_for(const struct budget *budget, uint64_t now_ns)
-{
-    uint64_t waited_ns = atomic_load_explicit(&budget->waited_ns, memory_order_relaxed);
-    return waited_ns > 0 && now_ns < waited_ns + BUDGET_WAITED_NS;
 }
 
 /* What was claimed at the old rate is void: at a very low one it may lie seconds ahead. */

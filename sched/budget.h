@@ -15,8 +15,7 @@
 
 #include "core/gate.h"
 
-#define BUDGET_LOOK_NS   (100 * NS_PER_MS)
-#define BUDGET_WAITED_NS (200 * NS_PER_MS) /* four looks of a core */
+#define BUDGET_LOOK_NS (100 * NS_PER_MS)
 
 struct budget {
     /* private */
@@ -24,7 +23,6 @@ struct budget {
     _Atomic uint64_t background_bytes_per_s; /* 0: it does not give way */
     _Atomic uint64_t next_ns;                /* of the schedule */
     _Atomic uint32_t epoch;                  /* of the rate */
-    _Atomic uint64_t waited_ns;              /* when somebody was seen to wait for it; 0: never */
 };
 
 struct budget_share { /* a core's */
@@ -43,10 +41,6 @@ void budget_set(struct budget *budget, uint64_t rate_bytes_per_s, uint64_t now_n
  * debt. A claim at the old rate is waited for, at most a quantum's time. */
 void budget_set_background(struct budget *budget, uint64_t rate_bytes_per_s);
 uint64_t budget_rate(const struct budget *budget); /* from any thread; 0: no limit */
-/* Each core says when it has seen one of its flows wait for the rate; so all know whether that is
- * the limit, or has been within BUDGET_WAITED_NS. */
-void budget_see_wait(struct budget *budget, uint64_t now_ns);
-bool budget_is_waited_for(const struct budget *budget, uint64_t now_ns);
 /* Before the core runs; with budget NULL nothing is ever limited. */
 void budget_share_init(struct budget_share *share, struct budget *budget, struct core *core);
 

@@ -200,40 +200,49 @@ static void test_rate_is_told(void **state)
     assert_int_equal(meter_read(&traffic->pacing_bytes_per_s), 0);
 }
 
-/* Downloads: one connection is in use, on another core of sixteen, and what it may fill is for the
- * whole rate. */
+/* Downloads: one reply is under way, on another core of sixteen, and soon what its window holds is
+ * for the whole rate. */
 static void test_windows_are_for_those_in_use(void **state)
 {
-    const uint64_t rate = 25 * 80000;
+    const uint64_t rate = 25 * 120000;
     static struct traffic elsewhere;
     (void)state;
     assert_int_equal(steer_join(&steer, &elsewhere), ERR_NONE);
-    meter_set(&elsewhere.flows, 1);
+    meter_set(&elsewhere.slot_parts, 1);
     conf.cpu_count = 16;
-    settle();
     budget_set(&budget, rate, core.now_ns);
-    settle();
+    for (int i = 0; i < 15; i++)
+        settle();
     assert_int_equal(meter_read(&mover.station.clients[0].traffic.window_bytes), rate / 25);
+    meter_set(&elsewhere.slot_parts, 2);
+    settle();
+    assert_true(meter_read(&mover.station.clients[0].traffic.window_bytes) < rate / 25);
     budget_set(&budget, 0, core.now_ns);
     settle();
     conf.cpu_count = 1;
 }
 
-/* A core whose share of the parts is none gets some where nobody waits for the rate, on whichever
- * core. */
+/* A core whose share of the parts is none gets some where nobody waits for the rate, though the
+ * other one has all parts that it may have. */
 static void test_a_core_without_a_share(void **state)
 {
     struct traffic *traffic = &mover.station.clients[0].traffic;
+    static struct traffic other;
     (void)state;
+    assert_int_equal(steer_join(&steer, &other), ERR_NONE);
+    meter_set(&other.ration, 1);
     settle();
     core.index = 1;
     conf.cpu_count = 2;
     budget_set(&budget, MIB, core.now_ns);
-    for (uint64_t until_ns = core.now_ns + 2 * RATION_FREE_NS; core.now_ns < until_ns;) {
-        budget_see_wait(&budget, core.now_ns);
-        settle();
+    for (int paced = 0; paced < 2; paced++) { /* the other has nothing to do; it waits */
+        meter_set(&other.slot_parts, (uint64_t)paced);
+        for (uint64_t until_ns = core.now_ns + 2 * RATION_FREE_NS; core.now_ns < until_ns;) {
+            if (paced) meter_set(&other.paced_ns, core.now_ns);
+            settle();
+        }
+        assert_int_equal(meter_read(&traffic->ration), 0);
     }
-    assert_int_equal(meter_read(&traffic->ration), 0);
     for (uint64_t until_ns = core.now_ns + 2 * RATION_FREE_NS; core.now_ns < until_ns;)
         settle();
     assert_in_range(meter_read(&traffic->ration), 1, 8);
