@@ -233,12 +233,6 @@ static bool request_is_about_data(const struct request *r)
     return kind == REQUEST_PUT_OBJECT || kind == REQUEST_PUT_PART || kind == REQUEST_GET_OBJECT;
 }
 
-/* Among the answers of its prefix. A HEAD that is refused counts, so one that is answered does. */
-static bool request_counts(const struct request *r)
-{
-    return request_is_about_data(r) || r->call->kind == REQUEST_HEAD_OBJECT;
-}
-
 /* What the server does for it takes as long as for a part, or not much less: no listing, no end. */
 static bool request_is_like_data(const struct request *r)
 {
@@ -310,7 +304,7 @@ static enum request_state request_judge(struct request *r)
 {
     request_head_read(&r->exchange.parser.head, &r->reply);
     request_read_place(r, http_header(&r->exchange.parser.head, "location"));
-    if (request_is_good(r) && request_counts(r) && r->exchange.sent_ns)
+    if (request_is_good(r) && request_is_about_data(r) && r->exchange.sent_ns)
         traffic_on_answer(&r->client->traffic, r->call->prefix,
                           r->exchange.head_ns - r->exchange.sent_ns);
     request_measure_answer(r);

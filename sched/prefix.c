@@ -116,7 +116,7 @@ static bool prefix_on_loss(struct prefix *prefix, const struct prefix_round *rou
     if (prefix->echo > 0 || prefix->known < PREFIX_KNOWN_MIN) return false;
     if (round->common && answered < PREFIX_ANSWERED_MIN) return false;
     prefix_cut_rate(prefix, round, answered);
-    if (!round->common) prefix->is_its_own = prefix->rate_per_s > 0;
+    prefix->is_its_own = !round->common && prefix->rate_per_s > 0;
     /* The server has nothing saved up either. */
     prefix->tokens = prefix->state == PREFIX_FREE ? -PREFIX_DEBT_S * prefix->rate_per_s : 0;
     prefix->tokens_ns = round->now_ns;
