@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "s3/keep.h"
-#include "s3/spread.h"
+#include "s3/naming.h"
 
 static void plan_pump(struct plan *plan);
+static bool plan_may_begin(void *context, uint32_t prefix);
 static void plan_on_found(struct search *search);
 static void plan_on_large(struct op *op);
 static void plan_on_ready(struct op *op);
@@ -84,6 +85,8 @@ enum err plan_open(struct plan *plan, const struct plan_options *options)
     if (!err) err = fair_open(&plan->ahead, &plan->steer->prefixes);
     if (err) return err;
     plan->ahead.orders_only = true;
+    plan->ahead.may_begin = plan_may_begin;
+    plan->ahead.context = plan;
     if (plan->conf->part_bytes == 0)
         steer_find_grain(plan->steer, plan->conf,
                          plan->is_upload ? MULTIPART_PART_BYTES : DOWNLOAD_RANGE_BYTES,
@@ -367,7 +370,7 @@ static bool plan_next_part(struct plan_large *large, struct work *work)
 }
 
 /* Of the prefix that has the fewest tasks out; of those, the oldest: it is the nearest to its end.
- */
+ * What only waits for its prefix's limit would take the place of what may go. */
 static struct plan_large *plan_choose_large(struct plan *plan, const bool *empty)
 {
     struct plan_large *best = NULL;
@@ -376,8 +379,11 @@ static struct plan_large *plan_choose_large(struct plan *plan, const bool *empty
 
     for (; link != &plan->active.head; link = link->next) {
         struct plan_large *large = container_of(link, struct plan_large, link);
-        uint32_t load = prefixes_load(&plan->steer->prefixes, large->object->task.prefix);
+        uint16_t prefix = large->object->task.prefix;
+        uint32_t load = prefixes_load(&plan->steer->prefixes, prefix);
+        uint32_t waiting = fair_waiting(&plan->steer->fairs[TASK_FIRST], prefix);
         if (empty[large - plan->larges] || load >= least) continue;
+        if (prefixes_is_fed(&plan->steer->prefixes, prefix, waiting)) continue;
         least = load;
         best = large;
     }
@@ -411,56 +417,20 @@ static bool plan_is_large(const struct plan *plan, const struct find_item *item)
     return !item->size_known || item->size_bytes > DOWNLOAD_RANGE_BYTES;
 }
 
-/* A key that becomes a path must stay below the target folder: no "..", not absolute, no byte that
- * ends a name early. */
-static enum err plan_check_path(struct bytes name)
-{
-    struct bytes rest = name;
-    if (memchr(name.data, '\0', name.count)) return ERR_FILE_NAME;
-    if (name.count > 0 && name.data[0] == '/') return ERR_FILE_ESCAPES;
-    while (rest.count > 0) {
-        struct bytes component = bytes_cut(rest, '/', &rest);
-        if (bytes_equal(component, BYTES(".."))) return ERR_FILE_ESCAPES;
-    }
-    return ERR_NONE;
-}
-
-/* Where the item comes from and goes to. Errors: ERR_KEY, ERR_SPREAD, ERR_FILE_NAME,
- * ERR_FILE_ESCAPES. */
-static enum err plan_name(const struct plan *plan, const struct find_item *item, struct work *work)
-{
-    struct writer key, path;
-    bool only = plan->only_path[0] != '\0', fits = true;
-    uint32_t spread = only ? 0 : plan->conf->spread;
-    struct bytes name = item->name;
-    char digits[SPREAD_TEXT_BYTES] = "";
-    if (plan->is_upload)
-        spread_format(spread, name, digits);
-    else
-        fits = spread_strip(spread, item->name, &name);
-    writer_init(&key, work->key, sizeof work->key);
-    writer_text(&key, plan->prefix);
-    writer_text(&key, digits);
-    if (!only) writer_put(&key, item->name);
-    writer_init(&path, work->path, sizeof work->path);
-    writer_put(&path, only ? bytes_of(plan->only_path) : name);
-    snprintf(work->bucket, sizeof work->bucket, "%s", plan->bucket);
-    if (writer_string(&key)[0] == '\0' || target_check_key(bytes_of(work->key))) return ERR_KEY;
-    if (!fits) return ERR_SPREAD;
-    if (writer_string(&path)[0] == '\0') return ERR_FILE_NAME;
-    if (plan->is_upload || only) return ERR_NONE;
-    return plan_check_path(name);
-}
-
 static void plan_describe(struct plan *plan, const struct find_item *item, struct work *work)
 {
+    const struct naming naming = {.is_upload = plan->is_upload,
+                                  .spread = plan->conf->spread,
+                                  .bucket = plan->bucket,
+                                  .prefix = plan->prefix,
+                                  .only_path = plan->only_path};
     work->kind = plan->is_upload ? WORK_PUT : WORK_GET;
     work->endpoint = plan->endpoint;
     work->bytes = item->size_known ? item->size_bytes : 0;
     work->size_known = item->size_known;
     work->through = plan->through;
     snprintf(work->etag, sizeof work->etag, "%s", plan->is_upload ? "" : item->etag);
-    work_fail(work, plan_name(plan, item, work), 0, "");
+    work_fail(work, naming_apply(&naming, item->name, work), 0, "");
     work->task.bytes = work->bytes;
     work->task.prefix = steer_prefix(plan->steer, bytes_of(work->key), plan->prefix_base,
                                      plan_station(plan)->core->now_ns);
@@ -482,14 +452,45 @@ static void plan_start_large(struct plan *plan, struct work *work)
         download_start(large->download, work, &large->ready, &large->op);
 }
 
+/* Large objects of a limited prefix end late: with all slots theirs the others would go at that
+ * pace. */
+static bool plan_may_begin(void *context, uint32_t prefix)
+{
+    struct plan *plan = context;
+    const struct prefixes *prefixes = &plan->steer->prefixes;
+    struct link *link = plan->active.head.next;
+    uint32_t limited = 0;
+
+    if (plan->err || plan->only_limited || !prefixes_is_limited(prefixes, prefix)) return true;
+    for (; link != &plan->active.head; link = link->next) {
+        struct plan_large *large = container_of(link, struct plan_large, link);
+        limited += prefixes_is_limited(prefixes, large->object->task.prefix);
+    }
+    return limited < PLAN_LARGE_LIMITED_MAX;
+}
+
+/* Something waits. */
+static struct task *plan_next_ahead(struct plan *plan, uint64_t now_ns)
+{
+    struct task *task = fair_pop(&plan->ahead, now_ns);
+
+    if (task) return task;
+    fair_unblock_all(&plan->ahead);
+    plan->only_limited = true;
+    task = fair_pop(&plan->ahead, now_ns);
+    plan->only_limited = false;
+    return task;
+}
+
 /* A slot is free: the next one that waits takes it; when the run is to stop, none. */
 static void plan_pump_ahead(struct plan *plan)
 {
     struct task *task;
     uint64_t now_ns = plan_station(plan)->core->now_ns;
 
+    fair_unblock_all(&plan->ahead);
     while (plan->ahead.queued > 0 && (plan->err || !list_is_empty(&plan->free))) {
-        task = fair_pop(&plan->ahead, now_ns);
+        task = plan_next_ahead(plan, now_ns);
         struct work *work = container_of(task, struct work, task);
         plan->ahead_bytes -= work->task.bytes;
         if (!plan->err) {

@@ -33,6 +33,8 @@
 
 #define PLAN_LARGE_MAX                                                                             \
     32u /* large objects under way: enough to fill all cores with their last parts */
+#define PLAN_LARGE_LIMITED_MAX                                                                     \
+    (PLAN_LARGE_MAX / 2) /* of prefixes that are limited, while others wait: they end late */
 
 struct plan_meters {
     struct meter found, done, skipped, failed, found_bytes, unconfirmed, unverified, found_all,
@@ -72,6 +74,7 @@ struct plan {
     struct download *downloads;
     struct list active, free;
     struct fair ahead; /* large objects that wait for a slot */
+    bool only_limited; /* none of the others does */
     struct timer tick;
     struct receipt *receipt; /* or NULL */
     struct op begin, receipted, journalled, swept, ended;

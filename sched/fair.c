@@ -114,12 +114,17 @@ static struct task *fair_take_top(struct fair *fair)
     return task;
 }
 
+static bool fair_may_go(struct fair *fair, uint16_t index, uint64_t now_ns)
+{
+    if (!fair->orders_only) return prefixes_may_go(fair->prefixes, index, fair->slots, now_ns);
+    return !fair->may_begin || fair->may_begin(fair->context, index);
+}
+
 struct task *fair_pop(struct fair *fair, uint64_t now_ns)
 {
     while (fair->heap_count > 0) {
         uint16_t index = fair->heap[0];
-        if (fair->orders_only || prefixes_may_go(fair->prefixes, index, fair->slots, now_ns))
-            return fair_take_top(fair);
+        if (fair_may_go(fair, index, now_ns)) return fair_take_top(fair);
         fair_leave_top(fair);
         list_push(&fair->blocked, &fair->flows[index].blocked);
     }

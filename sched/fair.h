@@ -31,9 +31,11 @@ struct fair_flow {
 
 struct fair {
     struct prefixes *prefixes;
-    bool orders_only; /* what is popped is not begun: nothing is limited, nothing counted */
-    uint32_t slots;   /* that its tasks may fill, all cores: for fixed parts (PREFIXES_STATIC) */
-    uint32_t queued;  /* tasks, of all prefixes */
+    bool orders_only; /* what is popped is not begun: nothing is counted, and nothing limited … */
+    bool (*may_begin)(void *context, uint32_t prefix); /* … but by this; NULL: nor that */
+    void *context;
+    uint32_t slots;  /* that its tasks may fill, all cores: for fixed parts (PREFIXES_STATIC) */
+    uint32_t queued; /* tasks, of all prefixes */
     /* private */
     struct fair_flow *flows; /* by prefix */
     uint16_t *heap;

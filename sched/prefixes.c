@@ -70,6 +70,11 @@ uint16_t prefixes_find(struct prefixes *prefixes, struct bytes name, uint64_t no
     }
 }
 
+static bool prefixes_entry_is_limited(const struct prefixes_entry *entry)
+{
+    return entry->prefix.rate_per_s > 0 || entry->prefix.window > 0;
+}
+
 /* --- handing out --- */
 
 bool prefixes_may_go(struct prefixes *prefixes, uint32_t index, uint32_t slots, uint64_t now_ns)
@@ -97,6 +102,18 @@ uint32_t prefixes_load(const struct prefixes *prefixes, uint32_t index)
     const struct prefixes_entry *entry = &prefixes->entries[index];
 
     return entry->queued + entry->prefix.in_flight;
+}
+
+bool prefixes_is_limited(const struct prefixes *prefixes, uint32_t index)
+{
+    return prefixes_entry_is_limited(&prefixes->entries[index]);
+}
+
+bool prefixes_is_fed(const struct prefixes *prefixes, uint32_t index, uint32_t waiting)
+{
+    const struct prefixes_entry *entry = &prefixes->entries[index];
+
+    return prefixes_entry_is_limited(entry) && waiting > entry->prefix.in_flight + 1;
 }
 
 /* --- rounds --- */
@@ -278,11 +295,6 @@ static void prefixes_end_round(struct prefixes *prefixes, uint32_t index,
     if (!prefixes_tell(prefixes, &before)) prefixes->news_lost += prefixes_lines(prefixes, &before);
 }
 
-static bool prefixes_is_limited(const struct prefixes_entry *entry)
-{
-    return entry->prefix.rate_per_s > 0 || entry->prefix.window > 0;
-}
-
 /* Several are active, and at most half of them are limited: for a while, since a server that is
  * full refuses one prefix earlier than another. None is where the smaller window has sufficed; what
  * the others allow is to be found out all the same. */
@@ -294,7 +306,7 @@ static bool prefixes_acquit(struct prefixes *prefixes)
     for (uint32_t i = 0; i < prefixes->count; i++) {
         const struct prefixes_entry *entry = &prefixes->entries[i];
         active += prefixes_is_active(entry);
-        limited += prefixes_is_active(entry) && prefixes_is_limited(entry);
+        limited += prefixes_is_active(entry) && prefixes_entry_is_limited(entry);
     }
     bool says_so = active > 1 && 2 * limited <= active;
     prefixes->acquitting = says_so ? prefixes->acquitting + 1 : 0;
@@ -339,7 +351,7 @@ static bool prefixes_are_uneven(const struct prefixes *prefixes)
     if (prefixes->doubted) return true;
     for (uint32_t i = 0; i < prefixes->count; i++) {
         const struct prefixes_entry *entry = &prefixes->entries[i];
-        if (prefixes_is_limited(entry)) return true;
+        if (prefixes_entry_is_limited(entry)) return true;
         if (prefixes_load(prefixes, i) == 0) continue;
         least = fmin(least, entry->prefix.weight);
         most = fmax(most, entry->prefix.weight);

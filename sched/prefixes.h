@@ -107,6 +107,9 @@ MUST_USE bool prefixes_may_go(struct prefixes *prefixes, uint32_t index, uint32_
 void prefixes_on_go(struct prefixes *prefixes, uint32_t index);
 void prefixes_on_back(struct prefixes *prefixes, uint32_t index);
 uint32_t prefixes_load(const struct prefixes *prefixes, uint32_t index); /* queued and in flight */
+bool prefixes_is_limited(const struct prefixes *prefixes, uint32_t index);
+/* It is limited, and so many wait that its limit is used: more would only wait with them. */
+bool prefixes_is_fed(const struct prefixes *prefixes, uint32_t index, uint32_t waiting);
 /* Several times a round; true when one has ended. Then news[] says what has changed. */
 bool prefixes_tick(struct prefixes *prefixes, uint64_t now_ns);
 

@@ -211,6 +211,26 @@ def moved_in_order(t, name, *args):
 
 
 @case(waits=True)
+def limited_large_objects_hold_nobody_up(t):
+    """More large objects of the limited prefix than are under way at once do not fill all places:
+    the other prefix is done long before, though its objects come behind."""
+    for name in ("a-hot", "b-cold"):
+        os.makedirs(t.path("tree", name))
+        for i in range(60):
+            with open(t.path("tree", name, f"{i:05}"), "wb") as file:
+                file.truncate(5 * MIB + 1)
+    server = servers.Stowage("--null", "--prefix-limit", "20/s:20 key=*a-hot/*")
+    t.at_end(server.stop)
+    server.boto3().create_bucket(Bucket="limited")
+    t.server = server
+    keys = moved_in_order(t, "moved", *PARTS, t.path("tree"), "s3://limited/run/")
+    require(len(keys) == 120, f"{len(keys)} objects")
+    last = max(i for i, key in enumerate(keys) if "b-cold" in key)
+    before = sum("a-hot" in key for key in keys[:last])
+    require(before < 25, f"{before} of the limited ones were done before the last of the others")
+
+
+@case(waits=True)
 def slow_prefix_holds_nobody_up(t):
     """The first folder of a tree is slow, and has many more files than wait at once: what is behind
     it is found, and is done long before it, up and down."""

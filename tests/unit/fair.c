@@ -181,12 +181,40 @@ static void test_orders_only(void **state)
     close_world(w);
 }
 
+static bool is_not(void *context, uint32_t prefix)
+{
+    return prefix != *(uint32_t *)context;
+}
+
+/* But for those that the owner lets wait: the others go, and these once it is asked again. */
+static void test_may_begin(void **state)
+{
+    struct world *w = open_world();
+    uint32_t waiting = 1;
+    (void)state;
+    w->fair.orders_only = true;
+    w->fair.may_begin = is_not;
+    w->fair.context = &waiting;
+    push(w, 1, 5, MIB);
+    push(w, 2, 5, MIB);
+    pop_many(w, 5);
+    assert_int_equal(w->got[2], 5);
+    assert_null(pop(w));
+    waiting = 2;
+    assert_null(pop(w)); /* it is set aside */
+    fair_unblock_all(&w->fair);
+    pop_many(w, 5);
+    assert_int_equal(w->got[1], 5);
+    close_world(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_order),           cmocka_unit_test(test_shares),
         cmocka_unit_test(test_idle_saves_nothing), cmocka_unit_test(test_set_aside),
         cmocka_unit_test(test_nobody_may_go),      cmocka_unit_test(test_orders_only),
+        cmocka_unit_test(test_may_begin),
     };
     return cmocka_run_group_tests_name("fair", tests, NULL, NULL);
 }

@@ -266,6 +266,26 @@ static void test_acquits(void **state)
     close_prefixes();
 }
 
+/* One that is limited has enough waiting with two more than it has in flight. */
+static void test_fed(void **state)
+{
+    (void)state;
+    open_prefixes(PREFIXES_FAIR);
+    uint16_t a = prefixes_find(&prefixes, BYTES("a/"), now_ns);
+    struct prefixes_entry *entry = &prefixes.entries[a];
+    assert_false(prefixes_is_limited(&prefixes, a) || prefixes_is_fed(&prefixes, a, 100));
+    entry->prefix.window = 8;
+    entry->prefix.in_flight = 8;
+    assert_true(prefixes_is_limited(&prefixes, a) && prefixes_is_fed(&prefixes, a, 10));
+    assert_false(prefixes_is_fed(&prefixes, a, 9));
+    entry->prefix.window = 0;
+    entry->prefix.rate_per_s = 5;
+    assert_true(prefixes_is_limited(&prefixes, a));
+    assert_true(prefixes_is_fed(&prefixes, a, 10));
+    entry->prefix.in_flight = 0;
+    close_prefixes();
+}
+
 /* Is work of others worth finding? Not while several that are about as quick have some. */
 static void test_uneven(void **state)
 {
@@ -523,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_whose_refusals),
         cmocka_unit_test(test_acquits),
+        cmocka_unit_test(test_fed),
         cmocka_unit_test(test_uneven),
         cmocka_unit_test(test_slow_ones_are_asked),
         cmocka_unit_test(test_counted_or_full),
