@@ -484,7 +484,7 @@ static void steer_count_sharers(struct steer *steer)
         slots += meter_read(&steer->traffics[i]->slot_parts) +
                  meter_read(&steer->traffics[i]->slot_objects);
     if (slots == 0) return;
-    steer->sharing = fmax((double)slots, STEER_SHARERS_LEFT * steer->sharing);
+    steer->sharing = fmax((double)slots, STEER_FEWER * steer->sharing);
     meter_set(&steer->sharers, (uint64_t)lround(steer->sharing));
 }
 

@@ -29,10 +29,10 @@
 #define STEER_DECISIONS 256u /* a minute's worth, read several times a second */
 /* Parts in flight, of all cores, with which a path is full more often than not: a core begins with
  * as many. Where there are no more, more might help or not: then it is not lack of work. */
-#define STEER_ENOUGH       4u
-#define STEER_TOLD_NS      NS_PER_S /* between two tellings of what may change with each connection */
-#define STEER_PACED_NS     (200 * NS_PER_MS) /* so long ago a wait for pace counts: four ticks */
-#define STEER_SHARERS_LEFT 0.9               /* a tick, of those that are not there any more */
+#define STEER_ENOUGH   4u
+#define STEER_TOLD_NS  NS_PER_S /* between two tellings of what may change with each connection */
+#define STEER_PACED_NS (200 * NS_PER_MS) /* for which a wait for pace counts: four ticks */
+#define STEER_FEWER    0.9               /* a tick, of those that are not there any more */
 
 struct steer_decision {
     uint64_t now_ns;
