@@ -484,7 +484,7 @@ static void steer_count_sharers(struct steer *steer)
         slots += meter_read(&steer->traffics[i]->slot_parts) +
                  meter_read(&steer->traffics[i]->slot_objects);
     if (slots == 0) return;
-    steer->sharing = fmax((double)slots, STEER_FEWER * steer->sharing);
+    steer->sharing = fmax((double)slots, STEER_SHARERS_KEPT * steer->sharing);
     meter_set(&steer->sharers, (uint64_t)lround(steer->sharing));
 }
 
@@ -550,7 +550,7 @@ bool steer_rate_has_room(const struct steer *steer, uint64_t now_ns)
 
     for (uint32_t i = 0; i < steer->count; i++) {
         parts += meter_read(&steer->traffics[i]->slot_parts);
-        allowed += meter_read(&steer->traffics[i]->ration);
+        allowed += min_u64(meter_read(&steer->traffics[i]->ration), steer_share(steer, i));
     }
     return parts > 0 && parts >= allowed && !steer_is_paced(steer, now_ns);
 }

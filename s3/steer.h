@@ -32,7 +32,8 @@
 #define STEER_ENOUGH   4u
 #define STEER_TOLD_NS  NS_PER_S /* between two tellings of what may change with each connection */
 #define STEER_PACED_NS (200 * NS_PER_MS) /* for which a wait for pace counts: four ticks */
-#define STEER_FEWER    0.9               /* a tick, of those that are not there any more */
+
+#define STEER_SHARERS_KEPT 0.9 /* a tick, of those that are not there any more */
 
 struct steer_decision {
     uint64_t now_ns;
@@ -112,8 +113,8 @@ struct clamp_terms steer_clamp(const struct steer *steer);            /* of rece
 /* How many parts may be handed out: as many again as are in flight, so that no core waits, and
  * those staged ahead. */
 uint32_t steer_parts_out_max(const struct steer *steer);
-/* Is a rate not the limit: as many parts are under way as the rations allow, and nobody has waited
- * for it lately, on whatever core? */
+/* Is a rate not the limit: as many parts are under way as window and rations allow, and nobody has
+ * waited for it lately, on whatever core? */
 bool steer_rate_has_room(const struct steer *steer, uint64_t now_ns);
 /* Of the slots of all cores, how many are busy, 0 to 1, and what the others lack. */
 double steer_filled(const struct steer *steer, uint64_t now_ns, enum blame_cause *idle);

@@ -56,8 +56,8 @@ static bool budget_top_up(struct budget_share *share, uint64_t rate, uint32_t qu
                           uint64_t now_ns)
 {
     uint32_t epoch = atomic_load_explicit(&share->budget->epoch, memory_order_acquire);
-    int64_t least =
-        -(int64_t)quantum; /* what was granted at a higher rate would take long to pay */
+    /* What was granted at a higher rate would take long to pay. */
+    int64_t least = -(int64_t)quantum;
     if (share->epoch != epoch && share->gate.credit_bytes < least) share->gate.credit_bytes = least;
     if (share->claim_bytes == 0 || share->epoch != epoch) {
         share->claim_at_ns = budget_claim(share->budget, rate, quantum, now_ns);

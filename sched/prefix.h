@@ -73,8 +73,8 @@ struct prefix {
     /* private */
     double tokens;
     uint64_t tokens_ns;
-    uint32_t answered[PREFIX_HISTORY]; /* of the last rounds, the newest at `round`; and how long */
-    uint64_t interval_ns[PREFIX_HISTORY]; /* they were: who ends them may be late */
+    uint32_t answered[PREFIX_HISTORY];    /* of the last rounds, the newest at `round` */
+    uint64_t interval_ns[PREFIX_HISTORY]; /* and how long those were: who ends them may be late */
     uint32_t round, known;                /* how many of them there are, since it was idle */
     uint32_t flight_most;                 /* in this round */
     uint32_t echo, steady, loose, common;

@@ -70,11 +70,6 @@ uint16_t prefixes_find(struct prefixes *prefixes, struct bytes name, uint64_t no
     }
 }
 
-static bool prefixes_entry_is_limited(const struct prefixes_entry *entry)
-{
-    return entry->prefix.rate_per_s > 0 || entry->prefix.window > 0;
-}
-
 /* --- handing out --- */
 
 bool prefixes_may_go(struct prefixes *prefixes, uint32_t index, uint32_t slots, uint64_t now_ns)
@@ -106,14 +101,15 @@ uint32_t prefixes_load(const struct prefixes *prefixes, uint32_t index)
 
 bool prefixes_is_limited(const struct prefixes *prefixes, uint32_t index)
 {
-    return prefixes_entry_is_limited(&prefixes->entries[index]);
+    const struct prefix *prefix = &prefixes->entries[index].prefix;
+
+    return prefix->rate_per_s > 0 || prefix->window > 0;
 }
 
 bool prefixes_is_fed(const struct prefixes *prefixes, uint32_t index, uint32_t waiting)
 {
-    const struct prefixes_entry *entry = &prefixes->entries[index];
-
-    return prefixes_entry_is_limited(entry) && waiting > entry->prefix.in_flight + 1;
+    return prefixes_is_limited(prefixes, index) &&
+           waiting > prefixes->entries[index].prefix.in_flight + 1;
 }
 
 /* --- rounds --- */
@@ -306,7 +302,7 @@ static bool prefixes_acquit(struct prefixes *prefixes)
     for (uint32_t i = 0; i < prefixes->count; i++) {
         const struct prefixes_entry *entry = &prefixes->entries[i];
         active += prefixes_is_active(entry);
-        limited += prefixes_is_active(entry) && prefixes_entry_is_limited(entry);
+        limited += prefixes_is_active(entry) && prefixes_is_limited(prefixes, i);
     }
     bool says_so = active > 1 && 2 * limited <= active;
     prefixes->acquitting = says_so ? prefixes->acquitting + 1 : 0;
@@ -351,7 +347,7 @@ static bool prefixes_are_uneven(const struct prefixes *prefixes)
     if (prefixes->doubted) return true;
     for (uint32_t i = 0; i < prefixes->count; i++) {
         const struct prefixes_entry *entry = &prefixes->entries[i];
-        if (prefixes_entry_is_limited(entry)) return true;
+        if (prefixes_is_limited(prefixes, i)) return true;
         if (prefixes_load(prefixes, i) == 0) continue;
         least = fmin(least, entry->prefix.weight);
         most = fmax(most, entry->prefix.weight);

@@ -230,7 +230,7 @@ static void test_a_core_without_a_share(void **state)
     static struct traffic other;
     (void)state;
     assert_int_equal(steer_join(&steer, &other), ERR_NONE);
-    meter_set(&other.ration, 1);
+    meter_set(&other.ration, 100); /* the window leaves it less */
     settle();
     core.index = 1;
     conf.cpu_count = 2;
