@@ -53,6 +53,7 @@ struct conn {
     /* Its user's: as last looked at, and the time before; zero on a new connection. */
     struct ring_tcp_info seen, before;
     uint64_t seen_ns, hole_bytes; /* when; that had arrived behind a hole by then, and wait there */
+    uint64_t lost_ns;             /* when a loss of what is sent on it was counted last */
     double rate_bytes_per_s;      /* that it received with, of late (sched/clamp) */
     uint32_t clamp_bytes;         /* its window as it was clamped last; 0: it is not */
     char *head; /* HTTP_HEAD_BYTES_MAX bytes for the reply's head of an exchange */

@@ -77,6 +77,7 @@ struct conf {
     uint64_t deadline_ns;  /* of failing without any progress */
     uint64_t connect_timeout_ns, tls_timeout_ns, reply_timeout_ns, stall_timeout_ns;
     const char *tcp_congestion_control; /* NULL: the system's */
+    bool tcp_answers_to_losses;         /* it is cubic or reno (sched/response) */
     const char *ca_bundle;              /* NULL: the system's */
     const char *profile; /* whose credentials may be read again; NULL: by the environment */
     bool verify_tls;

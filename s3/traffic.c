@@ -4,11 +4,15 @@
 
 #include "s3/client.h"
 
+#define TRAFFIC_CHANCE  4u                /* segments: more at a time are no losses by chance */
 #define TRAFFIC_SPAN_NS (100 * NS_PER_MS) /* two ticks: beyond that it may have been idle */
 
 struct traffic_sum {
     uint64_t delivered_bytes, sent_bytes, resent_bytes, lost_bytes, behind_hole_bytes;
+    uint64_t quiet_bytes, quiet_losses, segment_bytes;
     uint64_t rtt_ns, rtt_now_ns, flows, waiting, shut;
+    uint64_t rtt_least_ns;  /* of all looks so far */
+    bool answers_to_losses; /* the kernel's congestion control does */
     const struct clamp_terms *terms;
 };
 
@@ -17,18 +21,21 @@ static uint64_t least_of(uint64_t least_ns, uint64_t ns)
     return ns > 0 && (least_ns == 0 || ns < least_ns) ? ns : least_ns;
 }
 
+/* Of what is sent, where little is, each third packet waits for a delayed acknowledgement of 40 ms:
+ * unlike a queue, that makes the variance as large. */
+static uint64_t rtt_of_sent(const struct ring_tcp_info *info)
+{
+    return max_u64(info->rtt_ns - min_u64(info->rtt_variance_ns, info->rtt_ns), info->rtt_min_ns);
+}
+
 /* As the direction in which the bytes go sees it. For what is received the kernel compares the time
- * with that which the peer echoes, in ms, rounded up as it may be. Of what is sent, where little
- * is, each third packet waits for a delayed acknowledgement of 40 ms: unlike a queue, that makes
- * the variance as large. 0: nothing moved. */
+ * with that which the peer echoes, in ms, rounded up as it may be. 0: nothing moved. */
 static uint64_t rtt_now(const struct ring_tcp_info *info, const struct ring_tcp_info *seen)
 {
     uint64_t acked = info->bytes_acked - seen->bytes_acked;
     uint64_t received = info->bytes_received - seen->bytes_received;
     if (acked + received == 0) return 0;
-    if (acked >= received || info->receive_rtt_ns == 0)
-        return max_u64(info->rtt_ns - min_u64(info->rtt_variance_ns, info->rtt_ns),
-                       info->rtt_min_ns);
+    if (acked >= received || info->receive_rtt_ns == 0) return rtt_of_sent(info);
     return max_u64(info->receive_rtt_ns - min_u64(info->receive_rtt_ns, NS_PER_MS),
                    info->rtt_min_ns);
 }
@@ -133,6 +140,24 @@ static bool traffic_waits(const struct ring_tcp_info *info, const struct ring_tc
            info->bytes_received == seen->bytes_received;
 }
 
+/* What was sent while nothing queued, and losses of it: what the connection meets by chance. While
+ * one is known to be lost little is acknowledged, and all the same the round trip is known. */
+static void traffic_add_quiet(struct traffic_sum *sum, struct conn *conn,
+                              const struct ring_tcp_info *info)
+{
+    const struct ring_tcp_info *seen = &conn->seen;
+    uint64_t now_ns = conn->stream->core->now_ns;
+    uint64_t lost_bytes = info->bytes_retransmitted - seen->bytes_retransmitted;
+    uint64_t least_ns = least_of(info->rtt_min_ns, sum->rtt_least_ns);
+    bool quiet = sample_is_quiet(rtt_of_sent(info), least_ns);
+
+    if (quiet) sum->quiet_bytes += info->bytes_sent - seen->bytes_sent;
+    sum->segment_bytes = max_u64(sum->segment_bytes, info->segment_bytes);
+    if (lost_bytes == 0 || now_ns < conn->lost_ns + info->rtt_min_ns) return;
+    conn->lost_ns = now_ns;
+    sum->quiet_losses += quiet && lost_bytes <= TRAFFIC_CHANCE * info->segment_bytes;
+}
+
 static void traffic_on_conn(struct conn *conn, void *context)
 {
     struct traffic_sum *sum = context;
@@ -144,6 +169,7 @@ static void traffic_on_conn(struct conn *conn, void *context)
     traffic_add_arrivals(sum, conn, &info);
     sum->sent_bytes += info.bytes_sent - seen->bytes_sent;
     sum->resent_bytes += info.bytes_retransmitted - seen->bytes_retransmitted;
+    if (sum->answers_to_losses) traffic_add_quiet(sum, conn, &info);
     sum->rtt_ns = least_of(sum->rtt_ns, info.rtt_min_ns);
     sum->rtt_now_ns = least_of(sum->rtt_now_ns, rtt_now(&info, seen));
     sum->flows++;
@@ -173,7 +199,9 @@ void traffic_describe(const struct conn *conn, struct blame_wire *wire)
 
 void traffic_look(struct traffic *traffic, struct client *client, const struct clamp_terms *terms)
 {
-    struct traffic_sum sum = {.terms = terms};
+    struct traffic_sum sum = {.terms = terms,
+                              .rtt_least_ns = traffic->rtt_least_ns,
+                              .answers_to_losses = client->conf->tcp_answers_to_losses};
 
     client_each(client, traffic_on_conn, &sum);
     for (uint32_t i = 0; i < client->door_count; i++)
@@ -184,6 +212,10 @@ void traffic_look(struct traffic *traffic, struct client *client, const struct c
     meter_add(&traffic->resent_bytes, sum.resent_bytes);
     meter_add(&traffic->lost_bytes, sum.lost_bytes);
     meter_add(&traffic->behind_hole_bytes, sum.behind_hole_bytes);
+    traffic->rtt_least_ns = least_of(traffic->rtt_least_ns, sum.rtt_ns);
+    meter_add(&traffic->quiet_bytes, sum.quiet_bytes);
+    meter_add(&traffic->quiet_losses, sum.quiet_losses);
+    meter_set(&traffic->segment_bytes, sum.segment_bytes);
     meter_set(&traffic->rtt_ns, sum.rtt_ns);
     meter_set(&traffic->rtt_now_ns, sum.rtt_now_ns);
     meter_set(&traffic->flows, sum.flows);
@@ -269,6 +301,10 @@ void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals,
     totals->resent_bytes += meter_read(&traffic->resent_bytes);
     totals->lost_bytes += meter_read(&traffic->lost_bytes);
     totals->behind_hole_bytes += meter_read(&traffic->behind_hole_bytes);
+    totals->quiet_bytes += meter_read(&traffic->quiet_bytes);
+    totals->quiet_losses += meter_read(&traffic->quiet_losses);
+    totals->segment_bytes =
+        (uint32_t)max_u64(totals->segment_bytes, meter_read(&traffic->segment_bytes));
     totals->busy_ns += meter_read(&traffic->busy_ns);
     totals->requests += meter_read(&traffic->requests);
     totals->answer_ns += meter_read(&traffic->answer_ns);

@@ -38,6 +38,7 @@ struct traffic {
     struct meter delivered_bytes, sent_bytes, resent_bytes;
     /* Of what was received: a segment for each loss, the least; and what arrived behind a hole. */
     struct meter lost_bytes, behind_hole_bytes;
+    struct meter quiet_bytes, quiet_losses, segment_bytes; /* as in struct sample_totals */
     struct meter busy_ns; /* by the mover: request-ns in flight, sched/flow.h says how they count */
     struct meter requests, answer_ns; /* done; from the last byte sent to the reply's first */
     struct meter refusals, timeouts;
@@ -57,6 +58,7 @@ struct traffic {
     struct meter cuts[STRAGGLER_LONE + 1]; /* by the lookout, by verdict */
     struct prefixes_cell *cells;           /* the same by prefix; NULL: nobody asks */
     struct rtt staging[TASK_RANKS];        /* the core's own: of which the tails are */
+    uint64_t rtt_least_ns;                 /* the same: of all looks; 0: none yet */
     struct meter rtt_ns;                   /* the least of the last look; 0: nothing was in use */
     struct meter rtt_now_ns; /* the least smoothed one, of what moved since; 0: nothing did */
     struct meter flows;      /* connections in use, at the last look */

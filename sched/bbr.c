@@ -25,9 +25,18 @@ double bbr_slowness(const struct bbr *bbr)
     return window_value(&bbr->slowness);
 }
 
+/* What a request will take for a byte, when its connection is no longer young; at least what it
+ * takes now. */
+static double bbr_lasting_slowness(const struct bbr *bbr)
+{
+    double now = bbr_slowness(bbr);
+
+    return fmax(now, fmin(bbr->foreseen, BBR_AGED_MOST * now));
+}
+
 double bbr_bdp(const struct bbr *bbr)
 {
-    return bbr_rate(bbr) * bbr_slowness(bbr) / (double)NS_PER_S;
+    return bbr_rate(bbr) * bbr_lasting_slowness(bbr) / (double)NS_PER_S;
 }
 
 static void bbr_enter(struct bbr *bbr, enum bbr_state state)
@@ -81,6 +90,20 @@ static void bbr_relearn_slowness(struct bbr *bbr, const struct sample *sample)
     window_reset(&bbr->slowness);
     window_add(&bbr->slowness, bbr->round, slowness);
     bbr->slowness_at_ns = sample->now_ns;
+    bbr->foresaw = false;
+}
+
+/* What was foreseen, and is in flight: of connections that were young the model keeps nothing. */
+static void bbr_keep_foreseen(struct bbr *bbr)
+{
+    double held = bbr->drain_load * (double)NS_PER_S / bbr_rate(bbr);
+    double lasting = fmin(bbr_lasting_slowness(bbr), held);
+
+    bbr->foreseen = 0;
+    if (lasting <= bbr_slowness(bbr)) return;
+    window_reset(&bbr->slowness);
+    window_add(&bbr->slowness, bbr->round, lasting);
+    bbr->foresaw = true;
 }
 
 /* --- changes that were none --- */
@@ -164,6 +187,7 @@ static enum bbr_state bbr_startup(struct bbr *bbr, const struct sample *sample)
         return BBR_STARTUP;
     }
     if (bbr->full_rate <= 0) bbr->before.rate = sample->rate_bytes_per_s;
+    bbr->foreseen = bbr->again ? 0 : sample->lasting;
     if (sample->rate_bytes_per_s >= BBR_GROWTH * bbr->full_rate) {
         bbr->full_rate = sample->rate_bytes_per_s;
         bbr->full_load = sample->load;
@@ -172,10 +196,12 @@ static enum bbr_state bbr_startup(struct bbr *bbr, const struct sample *sample)
     } else {
         bbr->full_rounds++;
     }
+    if (bbr->cpu_limited) bbr->foreseen = 0;
     bool full = bbr->full_rounds >= BBR_FULL_ROUNDS || bbr->cpu_limited ||
                 (bbr->full_rounds > 0 && sample_loss(sample) > BBR_RESENT_SHARE);
     if (!full && (bbr->full_rounds == 0 || bbr->cc.window < bbr->cc.limits.max)) return BBR_STARTUP;
     bbr->drain_load = sample->load;
+    bbr_keep_foreseen(bbr);
     return BBR_DRAIN;
 }
 
@@ -278,16 +304,25 @@ static void bbr_on_refusal(struct bbr *bbr, const struct sample *sample)
     scout_refuse(&bbr->scout, sample->now_ns);
 }
 
+/* Its gain is of what connections are now: what they will be is known, not searched for. */
+static double bbr_startup_window(const struct bbr *bbr)
+{
+    return bbr_table[BBR_STARTUP].gain * bbr_rate(bbr) * bbr_slowness(bbr) / (double)NS_PER_S;
+}
+
 static const char *bbr_why(const struct bbr *bbr)
 {
     if (bbr->lost) return "requests were refused or lost";
     if (bbr->scout.pulsing) return "looking whether the path has more";
     switch (bbr->state) {
     case BBR_STARTUP:
+        if (bbr_bdp(bbr) > bbr_startup_window(bbr))
+            return "startup: losses will make its connections slower";
         return bbr->aged ? "startup: nothing queues, its connections have become slower"
                          : "startup: the rate still grows";
     case BBR_DRAIN: return "the path is full: what queues is let out";
     case BBR_CRUISE:
+        if (bbr->foresaw) return "as many as its losses will make the path need";
         if (!bbr->kept) return "the fewest with which the path was full";
         return scout_doubts(&bbr->scout) > 0 ? "no change: an uneven path, and more brought nothing"
                                              : "the window before: more brought nothing";
@@ -301,6 +336,7 @@ static void bbr_set_window(struct bbr *bbr, const struct sample *sample)
 {
     double window = bbr_table[bbr->state].gain * bbr_bdp(bbr);
 
+    if (bbr->state == BBR_STARTUP) window = fmax(bbr_bdp(bbr), bbr_startup_window(bbr));
     if (bbr->state == BBR_DOWN && bbr_bdp(bbr) >= BBR_DOWN_WHOLE) /* fewer, in whole requests */
         window = fmin(window, lround(bbr_bdp(bbr)) - 1);
     if (bbr->state == BBR_DOWN)
@@ -408,6 +444,8 @@ static void bbr_forget(struct bbr *bbr)
     bbr->full_rounds = 0;
     bbr->full_load = 0;
     bbr->aged = bbr->kept = false;
+    bbr->foreseen = 0;
+    bbr->foresaw = false;
     bbr->cruise_rounds = BBR_CRUISE_ROUNDS;
     scout_forget(&bbr->scout, bbr->scout.pulse_ns);
 }

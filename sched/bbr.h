@@ -37,6 +37,11 @@
  * get lost and nothing queues, the path is not full: what was measured is void, and STARTUP goes on
  * from there (parts may take half a minute: that fewer are enough would not show for as long).
  *
+ * Where the kernel's congestion control answers to losses, and they came before the path was full,
+ * what its connections will be like is known before it is seen (sched/response): the first STARTUP
+ * takes no fewer than the path will need then, though no more than BBR_AGED_MOST times what it
+ * needs now; and what it then has in flight of these, DRAIN and CRUISE keep.
+ *
  * STARTUP at most doubles what is in flight: the first rate may be that of buffers which fill.
  *
  * Cores without time left end STARTUP, and are not asked for more by UP.
@@ -71,6 +76,7 @@
 #define BBR_DOWN_LESS         0.97 /* a third of what DOWN takes away: then the path is not full */
 #define BBR_DOWN_WHOLE        3.5  /* requests: below, one less is too much to try */
 #define BBR_DOWN_SLACK        0.05 /* ln(rate) beyond what fewer requests explain */
+#define BBR_AGED_MOST         4.0  /* a policer, or a burst, looks like chance, too */
 #define BBR_LOAD_NEAR         1.05 /* drained, as good as */
 #define BBR_SLOWNESS_NEAR     1.05 /* as good as seen again: samples are noisy */
 #define BBR_LOSS_BETA         0.7
@@ -105,8 +111,10 @@ struct bbr {
     double full_load;   /* requests in flight at full_rate */
     double drain_load;  /* and when DRAIN began */
     struct bbr_before before;
-    bool kept; /* the window before a change that was none */
-    bool aged; /* STARTUP goes on from what is measured now, and has not grown since */
+    double foreseen; /* slowness, of connections that STARTUP sees young; 0: it is not known */
+    bool foresaw;    /* and so CRUISE has more than what was measured */
+    bool kept;       /* the window before a change that was none */
+    bool aged;       /* STARTUP goes on from what is measured now, and has not grown since */
     bool started, is_short, starts_anyway, lost;
     bool again;       /* STARTUP follows a change: the connections are at speed */
     bool cpu_limited; /* the newest sample was */
@@ -119,6 +127,7 @@ void bbr_start_up(struct bbr *bbr);
 void bbr_remember(struct bbr *bbr, double window, double level);
 double bbr_rate(const struct bbr *bbr);     /* BtlBw, bytes/s; 0: no sample yet */
 double bbr_slowness(const struct bbr *bbr); /* request-ns a byte */
-double bbr_bdp(const struct bbr *bbr);      /* requests */
+/* Requests. While connections are young, those that the path needs when they are not. */
+double bbr_bdp(const struct bbr *bbr);
 
 #endif

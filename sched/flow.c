@@ -100,6 +100,8 @@ bool flow_tick(struct flow *flow, uint64_t now_ns, const struct sample_totals *t
     sample.answer_ns = (uint64_t)window_value(&flow->answer_least);
     if (sample.answer_ns == 0 && flow_takes_long(flow, now_ns, totals))
         sample.answer_ns = totals->server_ns;
+    response_tick(&flow->response, now_ns, totals, sample.rtt_ns);
+    sample.lasting = response_slowness(&flow->response);
     if (rounds_tick(&flow->rounds, &flow->u.cc, totals, &sample)) {
         flow_find_knee(flow, sample.answer_ns);
         sample.knee = flow->knee;

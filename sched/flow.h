@@ -23,6 +23,7 @@
 
 #include "sched/cubic.h"
 #include "sched/fixed.h"
+#include "sched/response.h"
 #include "sched/rounds.h"
 #include "sched/tune.h"
 #include "sched/window.h"
@@ -55,6 +56,7 @@ struct flow {
     } u;
     struct rounds rounds;
     struct window answer_least, rtt_least;
+    struct response response;
     struct sample_totals seen;
     uint64_t began_ns;              /* when the first was in flight; 0: not yet */
     double requests, request_bytes; /* of late, to know P */

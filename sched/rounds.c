@@ -13,6 +13,7 @@ static void rounds_know(struct sample *sample, const struct sample *known)
 {
     sample->rtt_ns = known->rtt_ns;
     sample->answer_ns = known->answer_ns;
+    sample->lasting = known->lasting;
 }
 
 /* `window`: what was given out until now. */

@@ -33,8 +33,9 @@ struct rounds {
 };
 
 void rounds_init(struct rounds *rounds);
-/* With the newest totals; *sample has the time, the least round trip (0: none) and the server's
- * time (0: not known). True when the controller was asked: *sample is what it was asked with. */
+/* With the newest totals; *sample has the time, the least round trip (0: none), the server's time
+ * (0: not known), and `lasting`. True when the controller was asked: *sample is what it was asked
+ * with. */
 MUST_USE bool rounds_tick(struct rounds *rounds, struct cc *cc, const struct sample_totals *totals,
                           struct sample *sample);
 

@@ -50,13 +50,16 @@ double sample_loss(const struct sample *sample)
     return fmax(sample->resent_share, sample->lost_share);
 }
 
+bool sample_is_quiet(uint64_t rtt_now_ns, uint64_t rtt_least_ns)
+{
+    double empty_ns = SAMPLE_NO_QUEUE * (double)rtt_least_ns + (double)SAMPLE_NO_QUEUE_NS;
+
+    return rtt_now_ns > 0 && rtt_least_ns > 0 && (double)rtt_now_ns <= empty_ns;
+}
+
 bool sample_is_loss_limited(const struct sample *sample)
 {
-    double least_ns = (double)sample->rtt_ns;
-    double empty_ns = SAMPLE_NO_QUEUE * least_ns + (double)SAMPLE_NO_QUEUE_NS;
-
-    return sample_loss(sample) > SAMPLE_LOSS && sample->rtt_now_ns > 0 && sample->rtt_ns > 0 &&
-           (double)sample->rtt_now_ns <= empty_ns;
+    return sample_loss(sample) > SAMPLE_LOSS && sample_is_quiet(sample->rtt_now_ns, sample->rtt_ns);
 }
 
 /* Of the direction in which the bytes went. */

@@ -45,6 +45,9 @@ struct sample_totals {
     uint64_t sent_bytes, resent_bytes;
     /* Of what is received (s3/traffic): a segment for each loss, at least; behind a hole. */
     uint64_t lost_bytes, behind_hole_bytes;
+    /* Of what was sent under a congestion control that answers to losses, while nothing queued:
+     * bytes; and losses, of which those of a round trip, or of a look, are one (sched/response). */
+    uint64_t quiet_bytes, quiet_losses;
     uint64_t requests; /* answered */
     uint64_t refusals; /* SlowDown: the server's loss signal */
     uint64_t timeouts; /* requests that were lost */
@@ -56,7 +59,8 @@ struct sample_totals {
      * data, or for what is like that; 0: none. And connections that wait for an answer alone. */
     uint64_t rtt_now_ns, server_ns;
     uint32_t waiting;
-    uint64_t looked_ns; /* no sum: until when all cores have counted; 0: not known */
+    uint32_t segment_bytes; /* the largest that is sent; no sum */
+    uint64_t looked_ns;     /* no sum: until when all cores have counted; 0: not known */
 };
 
 struct sample { /* of one round */
@@ -67,6 +71,7 @@ struct sample { /* of one round */
     double resent_share; /* of the bytes sent (uploads); 0 where it is heads that are sent */
     /* Of the bytes received (downloads): lost, at least; behind a hole. 0 where those are heads. */
     double lost_share, hole_share;
+    double lasting; /* request-ns a byte, when connections are old (sched/response); 0: not known */
     double requests_per_s;
     uint32_t refusals, timeouts;
     uint64_t rtt_ns;     /* the least packet round trip that is known; 0: none */
@@ -108,6 +113,8 @@ double sample_loss(const struct sample *sample);
  * something drops what is too much at once (a policer, a short buffer). False where round trips
  * are not known. */
 bool sample_is_loss_limited(const struct sample *sample);
+/* Does a round trip show no queue? False where one is not known. */
+bool sample_is_quiet(uint64_t rtt_now_ns, uint64_t rtt_least_ns);
 /* Request-ns a byte; 0 when nothing was delivered. */
 double sample_slowness(const struct sample *sample);
 /* How long a glance is: two round trips and the server's time. */

@@ -390,6 +390,8 @@ static enum err apply_tcp_cc(const struct settings *settings, struct settings_co
     if (err != ERR_NONE)
         return complain(why, err, "a socket: %s%s", err_sentence(err), err_remedy(err, raw));
     if (!is_system) to->conf.tcp_congestion_control = to->tcp_cc;
+    to->conf.tcp_answers_to_losses =
+        strcmp(to->tcp_cc, "cubic") == 0 || strcmp(to->tcp_cc, "reno") == 0;
     return ERR_NONE;
 }
 

@@ -179,6 +179,13 @@ static void open_bbr(struct bbr *bbr)
     assert_int_equal(lround(bbr->cc.window), 16);
 }
 
+/* Half of what the path has comes in the first round. */
+static void open_bbr_slow(struct bbr *bbr)
+{
+    bbr_init(bbr, &(struct cc_limits){2, 8, 128});
+    meet(bbr, 8, 30);
+}
+
 static void be_fast(struct sample *sample)
 {
     sample->rate_bytes_per_s = 37e6;
@@ -254,6 +261,60 @@ static void test_connections_age_in_drain(void **state)
     }
 }
 
+/* What is foreseen of the connections is asked for in Startup, at most four times what the path
+ * needs now, and twice what is in flight; and kept, but no more than was in flight. */
+static void test_is_foreseen(void **state)
+{
+    static const struct {
+        double needed; /* by what is foreseen, at 60 MB/s */
+        double most;   /* in flight: there is no more work */
+        uint32_t startup, kept;
+    } rows[] = {
+        {0, 128, 32, 16},   {10, 128, 32, 16},       {40, 128, 40, 40}, {59, 128, 59, 59},
+        {300, 128, 64, 64}, {INFINITY, 128, 64, 64}, {59, 41, 59, 41},  {59, 14, 56, 14},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct bbr bbr;
+        open_bbr_slow(&bbr);
+        for (int round = 0; round < 6; round++) {
+            struct sample full = sample_of(&bbr, fmin(bbr.cc.window, rows[i].most), 60);
+            full.rtt_now_ns = 2 * full.rtt_ns;
+            full.lasting = rows[i].needed / 60e6 * (double)NS_PER_S;
+            cc_on_sample(&bbr.cc, &full);
+            uint32_t wanted = bbr.state == BBR_STARTUP ? rows[i].startup : rows[i].kept;
+            if (round == 0) wanted = 32;
+            if (lround(bbr.cc.window) != wanted)
+                fail_msg("row %zu, round %d, %s: %.1f", i, round, bbr.cc.state, bbr.cc.window);
+        }
+        assert_int_equal(bbr.state, BBR_CRUISE);
+    }
+}
+
+/* Nothing is foreseen of connections that are not young, nor where the cores have no time left. */
+static void test_is_not_foreseen(void **state)
+{
+    struct bbr bbr;
+    (void)state;
+    open_bbr_slow(&bbr);
+    for (int round = 0; round < 3; round++) {
+        struct sample sample = sample_of(&bbr, fmin(bbr.cc.window, 40), 60);
+        sample.lasting = 1e3;
+        if (round > 0) lack_cpu(&sample);
+        cc_on_sample(&bbr.cc, &sample);
+    }
+    assert_true(bbr.state != BBR_STARTUP);
+    assert_int_equal(lround(bbr.cc.window), 16);
+    open_bbr_slow(&bbr);
+    cc_on_change(&bbr.cc);
+    for (int round = 0; round < 2; round++) {
+        struct sample sample = sample_of(&bbr, 16, 60);
+        sample.lasting = 1e3;
+        cc_on_sample(&bbr.cc, &sample);
+        assert_int_equal(lround(bbr.cc.window), 32);
+    }
+}
+
 /* A change whose connections have aged meanwhile is judged by what they do since. */
 static void test_aged_behind_a_change(void **state)
 {
@@ -296,6 +357,8 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_connections_age),
         cmocka_unit_test(test_connections_age_in_drain),
+        cmocka_unit_test(test_is_foreseen),
+        cmocka_unit_test(test_is_not_foreseen),
         cmocka_unit_test(test_aged_behind_a_change),
         cmocka_unit_test(test_startup_doubles_at_most),
     };

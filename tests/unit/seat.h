@@ -63,6 +63,7 @@ static inline void seat_open(enum mover_kind kind)
     assert_int_equal(steer_open(&steer, &conf, &budget, kind == MOVER_UPLOADS), ERR_NONE);
     assert_int_equal(mover_open(&mover, &core, &with, why), ERR_NONE);
     mover.station.clients[0].core = &core; /* it has no endpoint to be opened for */
+    mover.station.clients[0].conf = &conf;
     assert_int_equal(steer_join(&steer, &mover.station.clients[0].traffic), ERR_NONE);
     lend_join(&mover.lend, lends, 1);
     lend_use(&mover.lend, steer.fairs);

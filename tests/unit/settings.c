@@ -106,6 +106,21 @@ static void test_receive_windows(void **state)
     }
 }
 
+/* What a loss does to a connection depends on the kernel's congestion control, as it is had. */
+static void test_answers_to_losses(void **state)
+{
+    static const char *const names[] = {"reno", "cubic", "bbr"};
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        f->settings.tcp_congestion_control = names[i];
+        if (i > 0) settings_fini(&f->conf);
+        enum err err = apply(f);
+        if (i == 0) assert_int_equal(err, ERR_NONE); /* a kernel need not have the others */
+        if (err == ERR_NONE)
+            assert_int_equal(f->conf.conf.tcp_answers_to_losses, strcmp(names[i], "bbr") != 0);
+    }
+}
+
 static void test_stage_ahead(void **state)
 {
     static const struct {
@@ -265,6 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_flow_control, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_answers_to_losses, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stage_ahead, setup, teardown),
         cmocka_unit_test_setup_teardown(test_receive_windows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_defaults, setup, teardown),

@@ -17,6 +17,7 @@
 #define GONE  99 /* a descriptor that TCP tells nothing of */
 
 static struct core core;
+static struct conf conf;
 static struct client client;
 static struct stream streams[CONNS];
 static struct conn conns[CONNS];
@@ -59,6 +60,9 @@ static int set_up(void **state)
     clamps_set = 0;
     used = CONNS;
     client.core = &core;
+    client.conf = &conf;
+    conf.tcp_answers_to_losses = false;
+    core.now_ns = 0;
     for (uint32_t i = 0; i < CONNS; i++) {
         streams[i] = (struct stream){.core = &core, .fd = (int)i};
         conns[i].stream = &streams[i];
@@ -215,6 +219,78 @@ static void test_received_behind_a_hole(void **state)
         if (delivered != steps[i].delivered)
             fail_msg("step %zu: %llu", i, (unsigned long long)delivered);
     }
+}
+
+/* --- losses by chance --- */
+
+/* A look later: so many segments more were sent, so many of them again, with such a round trip. */
+static void move(uint32_t i, uint32_t segments, uint32_t again, uint64_t rtt_ms)
+{
+    infos[i].segment_bytes = 1000 + 500 * i;
+    infos[i].rtt_min_ns = 20 * MS;
+    infos[i].rtt_ns = rtt_ms * MS;
+    infos[i].bytes_sent += segments * infos[i].segment_bytes;
+    infos[i].bytes_acked += segments * infos[i].segment_bytes;
+    infos[i].bytes_retransmitted += again * infos[i].segment_bytes;
+}
+
+/* What was sent while nothing queued, and of the losses those of a round trip as one. */
+static void test_quiet_losses(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t passed_ms;
+        uint32_t segments, again;
+        uint64_t rtt_ms, all, losses; /* segments of both, so far */
+    } rows[] = {
+        {"none", 50, 100, 0, 20, 200, 0},
+        {"one each", 50, 100, 1, 20, 400, 2},
+        {"a few are one", 50, 100, 4, 21, 600, 4},
+        {"a burst is no chance", 50, 100, 5, 20, 800, 4},
+        {"nor what comes with it", 10, 100, 1, 20, 1000, 4},
+        {"one", 20, 100, 1, 20, 1200, 6},
+        {"within a round trip of it", 10, 100, 1, 20, 1400, 6},
+        {"and behind that", 10, 100, 1, 20, 1600, 8},
+        {"the path is full", 50, 100, 1, 30, 1600, 8},
+        {"nothing was sent", 50, 0, 0, 20, 1600, 8},
+    };
+    (void)state;
+    conf.tcp_answers_to_losses = true;
+    used = 2;
+    core.now_ns = NS_PER_S;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        core.now_ns += rows[i].passed_ms * MS;
+        move(0, rows[i].segments, rows[i].again, rows[i].rtt_ms);
+        move(1, rows[i].segments, rows[i].again, rows[i].rtt_ms);
+        traffic_look(&traffic, &client, &free_terms);
+        if (meter_read(&traffic.quiet_bytes) != rows[i].all / 2 * 2500 ||
+            meter_read(&traffic.quiet_losses) != rows[i].losses)
+            fail_msg("%s: %llu of %llu", rows[i].name,
+                     (unsigned long long)meter_read(&traffic.quiet_losses),
+                     (unsigned long long)meter_read(&traffic.quiet_bytes));
+    }
+    struct sample_totals totals = {0};
+    uint64_t rtt_ns = 0;
+    traffic_add_up(&traffic, &totals, &rtt_ns);
+    traffic_add_up(&traffic, &totals, &rtt_ns);
+    assert_int_equal(totals.quiet_bytes, 2 * 800 * 2500);
+    assert_int_equal(totals.quiet_losses, 2 * 8);
+    assert_int_equal(totals.segment_bytes, 1500);
+    /* A connection that began while the path was full knows no less than that. */
+    move(0, 100, 0, 20);
+    traffic_look(&traffic, &client, &free_terms);
+    core.now_ns += NS_PER_S;
+    move(1, 100, 1, 40);
+    infos[1].rtt_min_ns = 40 * MS;
+    traffic_look(&traffic, &client, &free_terms);
+    assert_int_equal(meter_read(&traffic.quiet_bytes), 800 * 2500 + 100 * 1000);
+    assert_int_equal(meter_read(&traffic.quiet_losses), 8);
+    /* bbr's connections are not slowed down by losses. */
+    conf.tcp_answers_to_losses = false;
+    core.now_ns += NS_PER_S;
+    move(0, 100, 1, 20);
+    traffic_look(&traffic, &client, &free_terms);
+    assert_int_equal(meter_read(&traffic.quiet_losses), 8);
 }
 
 struct holes { /* between two looks */
@@ -545,14 +621,15 @@ static void test_staged(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_sums),    TEST(test_behind_a_hole),
-                                       TEST(test_rtt_now), TEST(test_describe),
-                                       TEST(test_shut),    TEST(test_busy),
-                                       TEST(test_answers), TEST(test_failures),
-                                       TEST(test_waits),   TEST(test_add_parts),
-                                       TEST(test_add_up),  TEST(test_add_up_times),
-                                       TEST(test_waiting), TEST(test_received_behind_a_hole),
-                                       TEST(test_losses),  TEST(test_staged),
-                                       TEST(test_windows), TEST(test_oldest_look)};
+    const struct CMUnitTest tests[] = {TEST(test_sums),       TEST(test_behind_a_hole),
+                                       TEST(test_rtt_now),    TEST(test_describe),
+                                       TEST(test_shut),       TEST(test_busy),
+                                       TEST(test_answers),    TEST(test_failures),
+                                       TEST(test_waits),      TEST(test_add_parts),
+                                       TEST(test_add_up),     TEST(test_add_up_times),
+                                       TEST(test_waiting),    TEST(test_received_behind_a_hole),
+                                       TEST(test_losses),     TEST(test_staged),
+                                       TEST(test_windows),    TEST(test_quiet_losses),
+                                       TEST(test_oldest_look)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
