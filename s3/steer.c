@@ -492,14 +492,12 @@ static void steer_count_sharers(struct steer *steer)
 void steer_tick(struct steer *steer, uint64_t now_ns)
 {
     struct sample_totals totals = {0};
-    uint64_t rtt_ns = 0, flows = 0;
+    uint64_t rtt_ns = 0;
 
     steer_tick_prefixes(steer, now_ns);
     for (uint32_t i = 0; i < steer->count; i++)
         traffic_add_up(steer->traffics[i], &totals, &rtt_ns);
-    for (uint32_t i = 0; i < steer->count; i++)
-        flows += meter_read(&steer->traffics[i]->flows);
-    meter_set(&steer->flows, flows);
+    meter_set(&steer->flows, totals.flows);
     steer_count_sharers(steer);
     if (steer->budget) steer_yield(steer, now_ns, &totals, rtt_ns);
     totals.refusals = steer->prefixes.path_refusals;

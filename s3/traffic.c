@@ -312,6 +312,7 @@ void traffic_add_up(const struct traffic *traffic, struct sample_totals *totals,
     totals->cores++;
     totals->rtt_now_ns = least_of(totals->rtt_now_ns, meter_read(&traffic->rtt_now_ns));
     totals->waiting += (uint32_t)meter_read(&traffic->waiting);
+    totals->flows += (uint32_t)meter_read(&traffic->flows);
     totals->looked_ns = least_of(totals->looked_ns, meter_read(&traffic->looked_ns));
     totals->server_ns = least_of(totals->server_ns, meter_read(&traffic->server_ns));
     totals->refusals += meter_read(&traffic->refusals);

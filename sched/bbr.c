@@ -44,6 +44,7 @@ static void bbr_enter(struct bbr *bbr, enum bbr_state state)
     bbr->state = state;
     bbr->cc.state = bbr_table[state].name;
     bbr->rounds_here = 0;
+    if (state != BBR_STARTUP) bbr->foreseen = 0;
     if (state == BBR_CRUISE) {
         bbr->cruise_rate_sum = 0;
         bbr->cruise_rates = 0;
@@ -62,9 +63,18 @@ static void bbr_see_slowness(struct bbr *bbr, const struct sample *sample)
     if (near && !sample->app_limited) bbr->slowness_at_ns = sample->now_ns;
 }
 
+/* While it has more than was measured, gaps between parts must not wear it away: round by round it
+ * would come down to what connections need while they are young. */
+static double bbr_slowness_of(const struct bbr *bbr, const struct sample *sample)
+{
+    double gaps = sample->load > 0 ? fmax(1, sample->allowed / sample->load) : 1;
+
+    return sample_slowness(sample) * (bbr->foresaw ? gaps : 1);
+}
+
 static void bbr_learn(struct bbr *bbr, const struct sample *sample)
 {
-    double slowness = sample_slowness(sample);
+    double slowness = bbr_slowness_of(bbr, sample);
 
     if (sample->cut_short) return;
     if (sample->app_limited) { /* the model does not even age */
@@ -99,7 +109,6 @@ static void bbr_keep_foreseen(struct bbr *bbr)
     double held = bbr->drain_load * (double)NS_PER_S / bbr_rate(bbr);
     double lasting = fmin(bbr_lasting_slowness(bbr), held);
 
-    bbr->foreseen = 0;
     if (lasting <= bbr_slowness(bbr)) return;
     window_reset(&bbr->slowness);
     window_add(&bbr->slowness, bbr->round, lasting);
@@ -181,13 +190,13 @@ static void bbr_measure_anew(struct bbr *bbr, const struct sample *sample)
 static enum bbr_state bbr_startup(struct bbr *bbr, const struct sample *sample)
 {
     if (bbr->lost) return BBR_DOWN;
+    bbr->foreseen = bbr->again || sample->app_limited ? 0 : sample->lasting;
     if (sample->app_limited) return BBR_STARTUP;
     if (bbr_has_aged(bbr, sample)) {
         bbr_measure_anew(bbr, sample);
         return BBR_STARTUP;
     }
     if (bbr->full_rate <= 0) bbr->before.rate = sample->rate_bytes_per_s;
-    bbr->foreseen = bbr->again ? 0 : sample->lasting;
     if (sample->rate_bytes_per_s >= BBR_GROWTH * bbr->full_rate) {
         bbr->full_rate = sample->rate_bytes_per_s;
         bbr->full_load = sample->load;
@@ -443,9 +452,8 @@ static void bbr_forget(struct bbr *bbr)
     bbr->full_rate = 0;
     bbr->full_rounds = 0;
     bbr->full_load = 0;
-    bbr->aged = bbr->kept = false;
+    bbr->aged = bbr->kept = bbr->foresaw = false;
     bbr->foreseen = 0;
-    bbr->foresaw = false;
     bbr->cruise_rounds = BBR_CRUISE_ROUNDS;
     scout_forget(&bbr->scout, bbr->scout.pulse_ns);
 }

@@ -16,8 +16,9 @@
  *
  * of which the first part moves bytes and the second waits. bbr's slowness is 1/r + L/P, measured
  * together, since r shows nowhere alone: so its B × slowness is n*, where the search of "auto"
- * begins. Each decision has n* and B · L/P, to compare with (`knee` of its sample). While more than
- * n* were in flight from the first round on, it is what was in flight: no more than that shows. */
+ * begins. While connections are young, r is what losses will make it (sched/response). Each
+ * decision has n* and B · L/P, to compare with (`knee` of its sample). While more than n* were in
+ * flight from the first round on, it is what was in flight: no more than that shows. */
 #ifndef SCHED_FLOW_H
 #define SCHED_FLOW_H
 

@@ -19,13 +19,15 @@ static void response_add(struct response *response, const struct sample_totals *
     uint64_t delivered_bytes = to->delivered_bytes - from->delivered_bytes;
     uint64_t quiet_bytes = to->quiet_bytes - from->quiet_bytes;
 
-    if (response->count == RESPONSE_SPANS || delivered_bytes == 0) return;
+    if (response->count == RESPONSE_SPANS || response->segment_bytes == 0) return;
+    if (delivered_bytes < RESPONSE_LEAST * response->segment_bytes) return;
     if (!sample_is_sent(to->sent_bytes - from->sent_bytes, delivered_bytes)) return;
-    if (response->segment_bytes == 0) return;
     response->spans[response->count++] = (struct response_span){
         .rate = (double)delivered_bytes / span_s,
         .losses = (double)(to->quiet_losses - from->quiet_losses),
         .segments = (double)quiet_bytes / (double)response->segment_bytes,
+        .busy_ns = (double)(to->busy_ns - from->busy_ns),
+        .flow_ns = response->flow_ns,
     };
 }
 
@@ -34,6 +36,9 @@ void response_tick(struct response *response, uint64_t now_ns, const struct samp
 {
     if (rtt_ns > 0) response->rtt_ns = rtt_ns;
     if (totals->segment_bytes > 0) response->segment_bytes = totals->segment_bytes;
+    if (response->ticked_ns > 0)
+        response->flow_ns += (double)totals->flows * (double)(now_ns - response->ticked_ns);
+    response->ticked_ns = now_ns;
     if (response->rtt_ns == 0 || sample_is_late(totals, now_ns)) return;
     if (response->at_ns > 0) {
         uint64_t passed_ns = now_ns - response->at_ns;
@@ -42,6 +47,7 @@ void response_tick(struct response *response, uint64_t now_ns, const struct samp
     }
     response->at = *totals;
     response->at_ns = now_ns;
+    response->flow_ns = 0;
 }
 
 /* The second best: one span may have what another lacked. */
@@ -59,17 +65,21 @@ static double response_best(const struct response *response)
 
 double response_slowness(const struct response *response)
 {
-    double below = RESPONSE_LESS * response_best(response), losses = 0, segments = 0;
+    double below = RESPONSE_LESS * response_best(response);
+    double losses = 0, segments = 0, busy_ns = 0, flow_ns = 0;
 
     for (uint32_t i = 0; i < response->count; i++) {
         const struct response_span *span = &response->spans[i];
         if (span->rate > below) continue;
         losses += span->losses;
         segments += span->segments;
+        busy_ns += span->busy_ns;
+        flow_ns += span->flow_ns;
     }
     if (losses < RESPONSE_LOSSES) return 0;
     losses += sqrt(losses);
     if (segments <= losses) return 0;
     double window = response_window(losses / segments, response->rtt_ns);
-    return (double)response->rtt_ns / (window * (double)response->segment_bytes);
+    double requests = flow_ns > 0 ? fmin(1, busy_ns / flow_ns) : 1; /* of a connection */
+    return requests * (double)response->rtt_ns / (window * (double)response->segment_bytes);
 }

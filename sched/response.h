@@ -6,9 +6,9 @@
  *
  *     W = max(1.054 · (RTT / p)^(3/4), sqrt(3 / 2p))
  *
- * (Reno has only the root: for it the first is a connection too few.) So of a request, that carries
- * one connection, a byte takes RTT / (W · segment): what Startup measures of connections that are
- * young may be a third of that.
+ * (Reno has only the root: for it the first is a connection too few.) So of a connection a byte
+ * takes RTT / (W · segment): what Startup measures while they are young may be a third of that. Of
+ * a request, too, but that small objects count for less than a connection each (sched/flow.h).
  *
  * This holds for losses that come by chance. Those of a path that is full come and go with what is
  * in flight; so what counts is what was lost while nothing queued, a few segments at a time (what
@@ -21,14 +21,17 @@
 
 #define RESPONSE_SPANS  32u /* the first ones, while connections are young: 6 s or more */
 #define RESPONSE_LESS   0.8 /* of the best: the path was not full */
+#define RESPONSE_LEAST  64u /* segments that came: less is heads, or the begin of a search */
 #define RESPONSE_LOSSES 8.0 /* that must have been seen: fewer say little */
 
 struct response {
     /* private */
     struct response_span {
-        double rate, losses, segments;
+        double rate, losses, segments, busy_ns, flow_ns;
     } spans[RESPONSE_SPANS];
     uint32_t count;
+    double flow_ns; /* of the span that is now: connection-ns, as busy_ns is request-ns */
+    uint64_t ticked_ns;
     uint64_t rtt_ns, segment_bytes; /* as they were last known */
     struct sample_totals at;        /* at the begin of the span that is now */
     uint64_t at_ns;                 /* 0: there is none */

@@ -58,9 +58,9 @@ struct sample_totals {
     /* No sums: the least smoothed round trip of what moved, the least that the server took for
      * data, or for what is like that; 0: none. And connections that wait for an answer alone. */
     uint64_t rtt_now_ns, server_ns;
-    uint32_t waiting;
-    uint32_t segment_bytes; /* the largest that is sent; no sum */
-    uint64_t looked_ns;     /* no sum: until when all cores have counted; 0: not known */
+    uint32_t waiting, flows; /* … of all connections in use */
+    uint32_t segment_bytes;  /* the largest that is sent; no sum */
+    uint64_t looked_ns;      /* no sum: until when all cores have counted; 0: not known */
 };
 
 struct sample { /* of one round */

@@ -315,6 +315,45 @@ static void test_is_not_foreseen(void **state)
     }
 }
 
+/* What is foreseen is of Startup alone, and of work that there is. */
+static void test_foreseen_no_longer(void **state)
+{
+    struct bbr bbr;
+    (void)state;
+    for (int row = 0; row < 3; row++) {
+        open_bbr_slow(&bbr);
+        struct sample sample = sample_of(&bbr, 16, 60);
+        sample.lasting = 1e3;
+        cc_on_sample(&bbr.cc, &sample);
+        assert_true(bbr_bdp(&bbr) > 40);
+        sample.now_ns += NS_PER_S;
+        if (row == 0) sample.refusals = 1;
+        if (row == 1) sample.rtt_ns = sample.rtt_now_ns = sample.answer_ns = NS_PER_MS;
+        sample.app_limited = row == 2;
+        cc_on_sample(&bbr.cc, &sample);
+        assert_true(bbr_bdp(&bbr) < 17);
+        assert_true(bbr.cc.window < 33);
+    }
+}
+
+/* What was kept stays, though connections are busy nine tenths of the time. */
+static void test_gaps_wear_nothing_away(void **state)
+{
+    struct bbr bbr;
+    (void)state;
+    open_bbr_slow(&bbr);
+    for (int round = 0; round < 16; round++) {
+        struct sample sample = sample_of(&bbr, 0.93 * bbr.cc.window, 60);
+        sample.rtt_now_ns = 2 * sample.rtt_ns;
+        sample.allowed = bbr.cc.window;
+        sample.lasting = 59 / 60e6 * (double)NS_PER_S;
+        if (bbr.state == BBR_UP || bbr.state == BBR_DOWN) break; /* they measure anew */
+        cc_on_sample(&bbr.cc, &sample);
+    }
+    assert_int_equal(bbr.state, BBR_UP);
+    assert_true(bbr_bdp(&bbr) > 50);
+}
+
 /* A change whose connections have aged meanwhile is judged by what they do since. */
 static void test_aged_behind_a_change(void **state)
 {
@@ -359,6 +398,8 @@ int main(void)
         cmocka_unit_test(test_connections_age_in_drain),
         cmocka_unit_test(test_is_foreseen),
         cmocka_unit_test(test_is_not_foreseen),
+        cmocka_unit_test(test_foreseen_no_longer),
+        cmocka_unit_test(test_gaps_wear_nothing_away),
         cmocka_unit_test(test_aged_behind_a_change),
         cmocka_unit_test(test_startup_doubles_at_most),
     };

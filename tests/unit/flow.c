@@ -67,6 +67,30 @@ static void test_kinds(void **state)
     }
 }
 
+/* Losses by chance, before the path is full: more are in flight than it needs yet. */
+static void test_losses_are_foreseen(void **state)
+{
+    (void)state;
+    for (enum flow_kind kind = FLOW_AUTO; kind <= FLOW_BBR; kind++)
+        for (int lost = 0; lost < 2; lost++) {
+            struct path path;
+            struct flow flow;
+            uint32_t most = 0;
+            path_init(&path);
+            path.connection = 6.67e6; /* 20 are enough */
+            flow_init(&flow, kind, &(struct cc_limits){2, 4, 64});
+            for (int tick = 0; tick < 100; tick++) {
+                path_tick(&path, flow_window(&flow));
+                path.totals.segment_bytes = 1448;
+                path.totals.quiet_bytes = path.totals.sent_bytes;
+                path.totals.quiet_losses = lost * path.totals.sent_bytes / 1448 / 1000;
+                (void)flow_tick(&flow, path.now_ns, &path.totals, path.rtt_ns);
+                most = flow_window(&flow) > most ? flow_window(&flow) : most;
+            }
+            assert_int_equal(most > 45, lost);
+        }
+}
+
 /* n* = B/r + B·L/P: what the path's own numbers say, and where the model begins the search. */
 static void test_closed_form(void **state)
 {
@@ -175,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_losses_are_foreseen),
         cmocka_unit_test(test_closed_form),
         cmocka_unit_test(test_model_that_was_left),
         cmocka_unit_test(test_nothing_answered_yet),

@@ -92,6 +92,23 @@ static void test_few_say_little(void **state)
     }
 }
 
+/* Small objects: of three connections that share what counts as one request. And heads, or what a
+ * search begins with, use up no span. */
+static void test_small_objects(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w);
+    w.totals.flows = 9;
+    for (int i = 0; i < 40; i++)
+        span(&w, 100e3, 0);
+    for (int i = 0; i < 4; i++) {
+        w.totals.busy_ns += 3 * 200 * MS;
+        span(&w, i < 2 ? 25e6 : 70e6, i < 2 ? 10 : 0);
+    }
+    assert_true(fabs(3 * response_slowness(&w.response) / by_hand(20, 10000) - 1) < 1e-9);
+}
+
 /* Nothing is known of downloads, and without round trips or segments; and late cores make no poor
  * spans. */
 static void test_what_is_not_known(void **state)
@@ -129,6 +146,7 @@ int main(void)
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_what_counts),
         cmocka_unit_test(test_few_say_little),
+        cmocka_unit_test(test_small_objects),
         cmocka_unit_test(test_what_is_not_known),
     };
     return cmocka_run_group_tests_name("response", tests, NULL, NULL);

@@ -579,6 +579,7 @@ static void test_add_up(void **state)
     traffic_add_up(&other, &totals, &rtt_ns); /* which knows no round trip */
     assert_int_equal(rtt_ns, 30);
     assert_int_equal(totals.cores, 3);
+    assert_int_equal(totals.flows, 2 * CONNS);
     assert_int_equal(totals.delivered_bytes, 2 * 10);
     assert_int_equal(totals.sent_bytes, 2 * 20);
     assert_int_equal(totals.resent_bytes, 2 * 5);
