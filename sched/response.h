@@ -6,9 +6,10 @@
  *
  *     W = max(1.054 · (RTT / p)^(3/4), sqrt(3 / 2p))
  *
- * (Reno has only the root: for it the first is a connection too few.) So of a connection a byte
- * takes RTT / (W · segment): what Startup measures while they are young may be a third of that. Of
- * a request, too, but that small objects count for less than a connection each (sched/flow.h).
+ * (Reno has only the root: where the other is larger, too few are foreseen.) So of a connection a
+ * byte takes RTT / (W · segment): what Startup measures while they are young may be a third of
+ * that. Of a request, too, but that small objects count for less than a connection each
+ * (sched/flow.h).
  *
  * This holds for losses that come by chance. Those of a path that is full come and go with what is
  * in flight; so what counts is what was lost while nothing queued, a few segments at a time (what
