@@ -138,7 +138,7 @@ $(FUZZES): $(BUILD)/%: $(BUILD)/%.o $(filter %.o,$(FUZZ_MAIN)) $(TOOL_LIBRARY) $
 # The product on a simulated machine: tests/sim has the linker's other half of core/ring.h and the
 # like; the few system calls that the product makes elsewhere are wrapped.
 SIM_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,close fcntl ioctl statx fstatfs futimens fchmod fsync mkdirat syscall \
-	mkdir open stat access chdir time getcwd getrandom)
+	mkdir open stat access chdir time getcwd getrandom mem_touch)
 $(SIM): $(SIM_OBJECTS) $(TOOL_LIBRARY) $(LIBRARY)
 	$(call SAY,LD)
 	$(Q)$(CC) $(LDFLAGS_ALL) $(SIM_WRAPS) -o $@ $^ $(LIBS) $(MALLOC)

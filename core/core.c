@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+#include "core/aside.h"
 #include "core/clock.h"
 
 /* A message that does not fit into a peer's mailbox is tried again this often. The peer is awake
@@ -38,6 +39,15 @@ static enum err core_open_pools(struct core *core, uint64_t memory_bytes)
     return pool_init(&core->large, core->ring, &core->ready, BUF_LARGE_BYTES, large, small_arenas);
 }
 
+static enum err core_open_aside(struct core *core)
+{
+    enum err err = aside_open(&core->memory, core, "argosy-memory");
+    if (err) return err;
+    pool_use_aside(&core->small, core->memory);
+    pool_use_aside(&core->large, core->memory);
+    return ERR_NONE;
+}
+
 enum err core_open(struct core *core, const struct core_options *options, int *raw)
 {
     CHECK(options->index < CORES_MAX);
@@ -52,6 +62,7 @@ enum err core_open(struct core *core, const struct core_options *options, int *r
     core->now_ns = clock_now_ns();
     enum err err = ring_open(&core->ring, RING_SQ_ENTRIES, RING_CQ_ENTRIES, raw);
     if (!err) err = core_open_pools(core, options->memory_bytes);
+    if (!err && options->has_aside) err = core_open_aside(core);
     if (err) {
         core_close(core);
         return err;
@@ -66,6 +77,8 @@ void core_close(struct core *core)
     check_hook_remove(&core->hook);
     ring_close(core->ring); /* first: the kernel lets go of the pools' memory */
     core->ring = NULL;
+    aside_close(core->memory);
+    core->memory = NULL;
     pool_fini(&core->small);
     pool_fini(&core->large);
     free(core->inboxes);
@@ -206,7 +219,7 @@ static uint64_t core_wait_until(struct core *core, bool may_wait, bool resend)
 {
     bool busy = !list_is_empty(&core->ready) || !list_is_empty(&core->outboxes[core->index]) ||
                 pool_wants_turn(&core->large) || pool_wants_turn(&core->small);
-    if (!may_wait || busy || core->stopping) return 0;
+    if (!may_wait || busy || core_is_over(core)) return 0;
     uint64_t until_ns = timers_next_ns(&core->timers);
     if (until_ns <= core->now_ns) return 0;
     if (resend) until_ns = min_u64(until_ns, core->now_ns + CORE_RESEND_NS);
@@ -248,7 +261,7 @@ void core_run(struct core *core)
 {
     core_settle(core);
     core->now_ns = clock_now_ns();
-    while (!core->stopping)
+    while (!core_is_over(core))
         core_turn(core, true);
     while (core_resend(core)) /* a peer whose mailbox is full turns, or is gone */
         core_turn(core, false);
@@ -261,4 +274,9 @@ void core_run(struct core *core)
 void core_stop(struct core *core)
 {
     core->stopping = true;
+}
+
+bool core_is_over(const struct core *core)
+{
+    return core->stopping && !pool_is_growing(&core->large) && !pool_is_growing(&core->small);
 }

@@ -30,6 +30,7 @@ struct core_options {
     int cpu;               /* to be pinned to by core_run(); −1: not pinned */
     uint64_t memory_bytes; /* for staged buffers: large and small */
     uint64_t seed;
+    bool has_aside; /* a side thread finds the memory, and the loop does not wait for it */
 };
 
 struct core {
@@ -40,6 +41,7 @@ struct core {
     struct list ready;
     struct timers timers;
     struct pool large, small; /* bufs of BUF_LARGE_BYTES, of BUF_SMALL_BYTES */
+    struct aside *memory;     /* that prepares them; or NULL */
     struct rand rand;
     struct trace trace;
     /* private */
@@ -65,10 +67,11 @@ void core_close(struct core *core);
 MUST_USE enum err core_join(struct core *core, struct core *const *peers, uint16_t peer_count);
 
 void core_turn(struct core *core, bool may_wait);
-/* The life of a core's thread: names and pins it, turns until core_stop() and until its messages
+/* The life of a core's thread: names and pins it, turns until core_is_over() and until its messages
  * are sent. */
 void core_run(struct core *core);
-void core_stop(struct core *core); /* from its own thread: this turn is the last but for sending */
+void core_stop(struct core *core); /* from its own thread: this turn is the last but for … */
+bool core_is_over(const struct core *core); /* … sending, and for memory that is on its way */
 
 /* Finishes an op that was begun: it goes to the ready list; its `done` runs in this or the next
  * turn. */

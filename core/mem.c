@@ -1,13 +1,18 @@
 #include "core/mem.h"
 
+#include <linux/mempolicy.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/check.h"
 
 #define MEM_HUGE_BYTES (2ull * MIB) /* a huge page of x86-64, and of arm64 with 4 KiB pages */
+#define MEM_PAGE_BYTES 4096u        /* the least that a kernel has */
+#define MEM_NODES_MAX  64u          /* of a mask that is one word; others are left to the kernel */
 #define MEM_LINE_BYTES 4096u        /* a cgroup path is a file name below /sys/fs/cgroup */
 
 enum err mem_map(void **area, size_t bytes)
@@ -25,6 +30,23 @@ enum err mem_map(void **area, size_t bytes)
     *area = start + before;
     madvise(*area, wanted, MADV_HUGEPAGE); /* an optimisation: refused where THP is off */
     return ERR_NONE;
+}
+
+unsigned mem_node(void)
+{
+    unsigned cpu, node;
+    return getcpu(&cpu, &node) ? 0 : node;
+}
+
+/* A store a page, not MADV_POPULATE_WRITE, which would hold the lock of the whole address space for
+ * as long as it takes: whoever maps something meanwhile would wait after all. */
+void mem_touch(void *area, size_t bytes, unsigned node)
+{
+    unsigned long nodes = node < MEM_NODES_MAX ? 1ul << node : 0;
+    if (nodes) /* an optimisation: refused where there is one node, or by a container */
+        syscall(SYS_mbind, area, bytes, MPOL_PREFERRED, &nodes, MEM_NODES_MAX + 1ul, 0u);
+    for (size_t at = 0; at < bytes; at += MEM_PAGE_BYTES)
+        ((volatile char *)area)[at] = 0;
 }
 
 void mem_unmap(void *area, size_t bytes)

@@ -6,6 +6,9 @@
 #include "core/mem.h"
 #include "core/ring.h"
 
+static enum err pool_run_growth(struct aside_job *job);
+static void pool_on_grown(struct op *op);
+
 enum err pool_init(struct pool *pool, struct ring *ring, struct list *ready, uint32_t buf_bytes,
                    uint32_t count_max, uint16_t arena_first)
 {
@@ -21,6 +24,7 @@ enum err pool_init(struct pool *pool, struct ring *ring, struct list *ready, uin
     pool->arena_count_max = (uint16_t)arenas;
     list_init(&pool->free);
     list_init(&pool->waiters);
+    aside_job_init(&pool->growth.job, pool_run_growth, pool_on_grown);
     pool->bufs = calloc(count_max, sizeof(*pool->bufs));
     pool->arenas = calloc(arenas, sizeof(*pool->arenas));
     if (pool->bufs && pool->arenas) return ERR_NONE;
@@ -34,30 +38,30 @@ static uint32_t pool_arena_bufs(const struct pool *pool, uint16_t arena)
     return (uint32_t)min_u64(pool->bufs_per_arena, pool->count_max - before);
 }
 
+static size_t pool_arena_bytes(const struct pool *pool, uint16_t arena)
+{
+    return (size_t)pool_arena_bufs(pool, arena) * pool->buf_bytes;
+}
+
 void pool_fini(struct pool *pool)
 {
     if (pool->bufs) CHECK(list_is_empty(&pool->waiters) && "a wish is out");
     CHECK(pool->free_count == pool->count && "a buf is not home");
+    CHECK(!pool_is_growing(pool) && "an arena is on its way");
     for (uint16_t i = 0; i < pool->arena_count; i++)
-        mem_unmap(pool->arenas[i], (size_t)pool_arena_bufs(pool, i) * pool->buf_bytes);
+        mem_unmap(pool->arenas[i], pool_arena_bytes(pool, i));
     free(pool->arenas);
     free(pool->bufs);
     *pool = (struct pool){0};
 }
 
-/* Maps one more arena. A refusal to register it is remembered and not asked for again, since it
- * means a limit; the memory is used all the same. */
-static bool pool_grow(struct pool *pool)
+/* A refusal to register it is remembered and not asked for again, since it means a limit; the
+ * memory is used all the same. */
+static void pool_add_arena(struct pool *pool, void *area)
 {
-    if (pool->broken || pool->arena_count == pool->arena_count_max) return false;
     uint16_t arena = pool->arena_count;
     uint32_t bufs = pool_arena_bufs(pool, arena);
-    size_t bytes = (size_t)bufs * pool->buf_bytes;
-    void *area = NULL;
-    if (mem_map(&area, bytes)) {
-        pool->broken = true;
-        return false;
-    }
+    size_t bytes = pool_arena_bytes(pool, arena);
     uint16_t index = (uint16_t)(pool->arena_first + arena);
     if (!pool->unregistered)
         pool->unregistered = ring_register_arena(pool->ring, index, area, bytes);
@@ -75,6 +79,40 @@ static bool pool_grow(struct pool *pool)
     }
     pool->count += bufs;
     pool->free_count += bufs;
+}
+
+/* On the side thread. */
+static enum err pool_run_growth(struct aside_job *job)
+{
+    struct pool_growth *growth = container_of(job, struct pool_growth, job);
+    enum err err = mem_map(&growth->area, growth->bytes);
+    if (!err) mem_touch(growth->area, growth->bytes, growth->node);
+    return err;
+}
+
+static void pool_ask_aside(struct pool *pool)
+{
+    struct pool_growth *growth = &pool->growth;
+    if (pool_is_growing(pool)) return;
+    growth->bytes = pool_arena_bytes(pool, pool->arena_count);
+    growth->node = mem_node();
+    aside_start(growth->aside, &growth->job);
+}
+
+/* One more arena: true where it is there at once. */
+static bool pool_grow(struct pool *pool)
+{
+    if (pool->broken || pool->arena_count == pool->arena_count_max) return false;
+    if (pool->growth.aside) {
+        pool_ask_aside(pool);
+        return false;
+    }
+    void *area = NULL;
+    if (mem_map(&area, pool_arena_bytes(pool, pool->arena_count))) {
+        pool->broken = true;
+        return false;
+    }
+    pool_add_arena(pool, area);
     pool->grown = true;
     return true;
 }
@@ -122,6 +160,26 @@ static void pool_grant(struct pool *pool)
         wish->op.count = wish->count;
         pool_finish(pool, wish, ERR_NONE);
     }
+}
+
+static void pool_on_grown(struct op *op)
+{
+    struct pool *pool = container_of(op, struct pool, growth.job.op);
+    if (op->err)
+        pool->broken = true;
+    else
+        pool_add_arena(pool, pool->growth.area);
+    pool_grant(pool);
+}
+
+void pool_use_aside(struct pool *pool, struct aside *aside)
+{
+    pool->growth.aside = aside;
+}
+
+bool pool_is_growing(const struct pool *pool)
+{
+    return pool->growth.job.op.out;
 }
 
 void pool_wish_init(struct pool_wish *wish, op_fn *done)

@@ -135,7 +135,12 @@ enum err crew_open(struct crew *crew, const int *cpus, uint16_t count, uint64_t 
     enum err err = ERR_NONE;
     for (uint16_t i = 0; i < count && !err; i++) {
         struct core_options options = {
-            .index = i, .cpu = cpus[i], .memory_bytes = memory_bytes / count, .seed = seed + i};
+            .index = i,
+            .cpu = cpus[i],
+            .memory_bytes = memory_bytes / count,
+            .seed = seed + i,
+            .has_aside = true,
+        };
         err = crew_open_core(crew, &options, raw);
     }
     for (uint16_t i = 0; i < count && !err; i++)

@@ -46,6 +46,7 @@ int __wrap_access(const char *path, int mode);
 int __wrap_chdir(const char *path);
 time_t __wrap_time(time_t *result);
 char *__wrap_getcwd(char *area, size_t bytes);
+void __wrap_mem_touch(void *area, size_t bytes, unsigned node);
 ssize_t __wrap_getrandom(void *area, size_t bytes, unsigned flags);
 long __wrap_syscall(long number, ...);
 
@@ -203,6 +204,12 @@ ssize_t __wrap_getrandom(void *area, size_t bytes, unsigned flags)
     for (size_t i = 0; i < bytes; i++)
         ((uint8_t *)area)[i] = (uint8_t)world_below(256);
     return (ssize_t)bytes;
+}
+
+/* Whatever memory of a simulated machine holds, nobody waits for it. */
+void __wrap_mem_touch(void *area, size_t bytes, unsigned node)
+{
+    (void)area, (void)bytes, (void)node;
 }
 
 /* Only openat2(2) has no function of its own in this libc. */

@@ -50,7 +50,12 @@ enum err crew_open(struct crew *crew, const int *cpus, uint16_t count, uint64_t 
     *raw = 0;
     for (uint16_t i = 0; i < count; i++) {
         struct core_options options = {
-            .index = i, .cpu = cpus[i], .memory_bytes = memory_bytes / count, .seed = seed + i};
+            .index = i,
+            .cpu = cpus[i],
+            .memory_bytes = memory_bytes / count,
+            .seed = seed + i,
+            .has_aside = true,
+        };
         crew_add(crew, &options);
         ring_set_index(crew->cores[i]->ring, i);
     }
@@ -105,7 +110,7 @@ static bool core_has_work(const struct core *core)
 /* A core that has stopped goes on until its messages are sent, as core_run() does. */
 static void turn(struct core *core)
 {
-    if (core->stopping && !core_is_waiting_to_send(core)) {
+    if (core_is_over(core) && !core_is_waiting_to_send(core)) {
         atomic_store(&core->gone, true);
         ring_leave(core->ring);
         return;
@@ -128,7 +133,7 @@ static bool turn_all(struct crew *crew, struct round *round)
         uint16_t at = (uint16_t)((first + (backwards ? crew->count - i : i)) % crew->count);
         struct core *core = crew->cores[at];
         round->gone += core->gone;
-        if (core->gone || (!core->stopping && !core_has_work(core))) continue;
+        if (core->gone || (!core_is_over(core) && !core_has_work(core))) continue;
         if (round->paused_until_ns[at] > world->now_ns) continue;
         if (world_fault(FAULT_CORE_PAUSES))
             round->paused_until_ns[at] = world->now_ns + world_below(2 * NS_PER_S);
@@ -145,7 +150,7 @@ static void jump(struct crew *crew, const struct round *round)
         const struct core *core = crew->cores[i];
         if (core->gone) continue;
         uint64_t at_ns = timers_next_ns(&core->timers);
-        if (core->stopping || core_has_work(core)) at_ns = world->now_ns;
+        if (core_is_over(core) || core_has_work(core)) at_ns = world->now_ns;
         next_ns = min_u64(next_ns, max_u64(at_ns, round->paused_until_ns[i]));
     }
     if (next_ns == UINT64_MAX) world_broken("all cores wait for ever");

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -176,6 +178,16 @@ static void on_granted(struct op *op)
     assert_int_equal(op->err, ERR_NONE);
 }
 
+static void on_cancelled(struct op *op)
+{
+    assert_int_equal(op->err, ERR_CANCELLED);
+}
+
+static void on_no_memory(struct op *op)
+{
+    assert_int_equal(op->err, ERR_NO_MEMORY);
+}
+
 static void test_pools_fit_the_memory(void **state)
 {
     (void)state;
@@ -221,6 +233,106 @@ static void test_arenas_come_turn_by_turn(void **state)
     core_close(&core);
 }
 
+static void open_core_with_aside(struct core *core)
+{
+    struct core_options options = {.cpu = -1, .memory_bytes = 128 * MIB, .has_aside = true};
+    int raw;
+    alarm(60);
+    assert_int_equal(core_open(core, &options, &raw), ERR_NONE);
+}
+
+static void take_with_aside(struct core *core, struct pool_wish *wish, uint32_t count)
+{
+    uint16_t arenas = core->large.arena_count;
+    pool_take(&core->large, wish, count);
+    assert_true(wish->op.out);
+    assert_int_equal(core->large.arena_count, arenas); /* it does not wait for that */
+    while (wish->op.out)
+        core_turn(core, true);
+    assert_int_equal(wish->op.count, count);
+}
+
+static uint64_t own_faults(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+    return (uint64_t)usage.ru_minflt;
+}
+
+/* It is another thread that touches what is new: 64 MiB are 32 faults, or thousands. */
+static void test_aside_finds_memory(void **state)
+{
+    (void)state;
+    static struct core core;
+    struct pool_wish first, then;
+    open_core_with_aside(&core);
+    pool_wish_init(&first, on_granted);
+    pool_wish_init(&then, on_granted);
+    take_with_aside(&core, &first, 1);
+    uint64_t before = own_faults();
+    take_with_aside(&core, &then, 79);
+    assert_true(own_faults() < before + 16);
+    assert_int_equal(core.large.arena_count, 5);
+    assert_false(pool_is_growing(&core.large));
+    pool_give_all(&first.bufs);
+    pool_give_all(&then.bufs);
+    take_with_aside(&core, &then, 112); /* all that there may be */
+    assert_int_equal(core.large.count, core.large.count_max);
+    pool_give_all(&then.bufs);
+    core_close(&core);
+}
+
+/* Who waited has gone, and so will the core: not before its memory has come. */
+static void test_stop_waits_for_memory(void **state)
+{
+    (void)state;
+    static struct core core;
+    for (int i = 0; i < 20; i++) {
+        struct pool_wish wish;
+        open_core_with_aside(&core);
+        pool_wish_init(&wish, on_cancelled);
+        pool_take(&core.large, &wish, 1);
+        pool_cancel(&core.large, &wish);
+        core_stop(&core);
+        assert_false(core_is_over(&core));
+        core_run(&core);
+        assert_false(wish.op.out);
+        assert_int_equal(core.large.arena_count, 1);
+        core_close(&core);
+    }
+}
+
+static int ask_without_memory(void)
+{
+    static struct core core;
+    struct rlimit little = {MIB, MIB};
+    struct pool_wish wish;
+    open_core_with_aside(&core);
+    if (setrlimit(RLIMIT_AS, &little)) return 2;
+    pool_wish_init(&wish, on_no_memory);
+    pool_take(&core.large, &wish, 1);
+    while (wish.op.out)
+        core_turn(&core, true);
+    if (wish.op.err != ERR_NO_MEMORY || pool_is_growing(&core.large)) return 3;
+    pool_take(&core.large, &wish, 1); /* nobody asks again */
+    if (pool_is_growing(&core.large)) return 4;
+    while (wish.op.out)
+        core_turn(&core, false);
+    return wish.op.err == ERR_NO_MEMORY ? 0 : 5;
+}
+
+static void test_aside_finds_none(void **state)
+{
+    (void)state;
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(ask_without_memory());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +343,9 @@ int main(void)
         cmocka_unit_test(test_remote_finish_wakes),
         cmocka_unit_test(test_pools_fit_the_memory),
         cmocka_unit_test(test_arenas_come_turn_by_turn),
+        cmocka_unit_test(test_aside_finds_memory),
+        cmocka_unit_test(test_stop_waits_for_memory),
+        cmocka_unit_test(test_aside_finds_none),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Memory from the kernel, and the two clocks. */
 #include "core/mem.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -46,10 +47,24 @@ static void test_resident_follows_touch(void **state)
     assert_true(before > 0);
     assert_int_equal(mem_map(&area, bytes), ERR_NONE);
     assert_true(mem_resident_bytes() < before + slack_bytes); /* mapped is not touched */
-    memset(area, 'x', bytes);
+    mem_touch(area, bytes, mem_node());
     assert_true(mem_resident_bytes() + slack_bytes > before + bytes);
     mem_unmap(area, bytes);
     assert_true(mem_resident_bytes() < before + slack_bytes);
+}
+
+/* A node that this machine may not have, or that no mask of ours names, is no error. */
+static void test_touch_anywhere(void **state)
+{
+    (void)state;
+    static const unsigned nodes[] = {0, 1, 63, 64, UINT_MAX};
+    for (size_t i = 0; i < ARRAY_COUNT(nodes); i++) {
+        void *area;
+        assert_int_equal(mem_map(&area, 2 * MIB), ERR_NONE);
+        mem_touch(area, 2 * MIB, nodes[i]);
+        assert_int_equal(((char *)area)[2 * MIB - 1], 0);
+        mem_unmap(area, 2 * MIB);
+    }
 }
 
 static void test_ram(void **state)
@@ -78,6 +93,7 @@ int main(void)
         cmocka_unit_test(test_map),
         cmocka_unit_test(test_map_too_much),
         cmocka_unit_test(test_resident_follows_touch),
+        cmocka_unit_test(test_touch_anywhere),
         cmocka_unit_test(test_ram),
         cmocka_unit_test(test_clocks),
     };
