@@ -39,13 +39,12 @@ static enum err core_open_pools(struct core *core, uint64_t memory_bytes)
     return pool_init(&core->large, core->ring, &core->ready, BUF_LARGE_BYTES, large, small_arenas);
 }
 
-static enum err core_open_aside(struct core *core)
+/* Where no more threads are allowed, the core does it: slower, and that is all. */
+static void core_open_aside(struct core *core)
 {
-    enum err err = aside_open(&core->memory, core, "argosy-memory");
-    if (err) return err;
+    if (aside_open(&core->memory, core, "argosy-memory")) return;
     pool_use_aside(&core->small, core->memory);
     pool_use_aside(&core->large, core->memory);
-    return ERR_NONE;
 }
 
 enum err core_open(struct core *core, const struct core_options *options, int *raw)
@@ -62,11 +61,11 @@ enum err core_open(struct core *core, const struct core_options *options, int *r
     core->now_ns = clock_now_ns();
     enum err err = ring_open(&core->ring, RING_SQ_ENTRIES, RING_CQ_ENTRIES, raw);
     if (!err) err = core_open_pools(core, options->memory_bytes);
-    if (!err && options->has_aside) err = core_open_aside(core);
     if (err) {
         core_close(core);
         return err;
     }
+    if (options->has_aside) core_open_aside(core);
     core->hook.print = core_print;
     check_hook_add(&core->hook);
     return ERR_NONE;
@@ -75,10 +74,10 @@ enum err core_open(struct core *core, const struct core_options *options, int *r
 void core_close(struct core *core)
 {
     check_hook_remove(&core->hook);
-    ring_close(core->ring); /* first: the kernel lets go of the pools' memory */
-    core->ring = NULL;
-    aside_close(core->memory);
+    aside_close(core->memory); /* first: it may be about to wake us, when its op was seen already */
     core->memory = NULL;
+    ring_close(core->ring); /* then the kernel lets go of the pools' memory */
+    core->ring = NULL;
     pool_fini(&core->small);
     pool_fini(&core->large);
     free(core->inboxes);
@@ -261,10 +260,9 @@ void core_run(struct core *core)
 {
     core_settle(core);
     core->now_ns = clock_now_ns();
-    while (!core_is_over(core))
-        core_turn(core, true);
-    while (core_resend(core)) /* a peer whose mailbox is full turns, or is gone */
-        core_turn(core, false);
+    while (!core_is_over(core) ||
+           core_resend(core)) /* a peer with a full mailbox turns, or is gone */
+        core_turn(core, !core_is_over(core));
     core_wake(core);
     ring_turn(core->ring, 0, &core->ready); /* the wakes go out */
     atomic_store_explicit(&core->gone, true, memory_order_release);

@@ -30,7 +30,9 @@ struct core_options {
     int cpu;               /* to be pinned to by core_run(); −1: not pinned */
     uint64_t memory_bytes; /* for staged buffers: large and small */
     uint64_t seed;
-    bool has_aside; /* a side thread finds the memory, and the loop does not wait for it */
+    /* A side thread finds the memory, so that the loop does not wait for it; where no thread can be
+     * had, the loop does. */
+    bool has_aside;
 };
 
 struct core {
@@ -41,10 +43,10 @@ struct core {
     struct list ready;
     struct timers timers;
     struct pool large, small; /* bufs of BUF_LARGE_BYTES, of BUF_SMALL_BYTES */
-    struct aside *memory;     /* that prepares them; or NULL */
     struct rand rand;
     struct trace trace;
     /* private */
+    struct aside *memory;      /* that prepares the pools' arenas; or NULL */
     struct core *const *peers; /* all cores of the crew by index, NULL where alone */
     uint16_t peer_count;
     struct mailbox *inboxes; /* one a peer, made by core_join() */
@@ -70,8 +72,10 @@ void core_turn(struct core *core, bool may_wait);
 /* The life of a core's thread: names and pins it, turns until core_is_over() and until its messages
  * are sent. */
 void core_run(struct core *core);
-void core_stop(struct core *core); /* from its own thread: this turn is the last but for … */
-bool core_is_over(const struct core *core); /* … sending, and for memory that is on its way */
+/* From its own thread: this turn is the last, but for messages that wait to be sent, and for memory
+ * that is on its way. */
+void core_stop(struct core *core);
+bool core_is_over(const struct core *core); /* stopped, and no memory is on its way */
 
 /* Finishes an op that was begun: it goes to the ready list; its `done` runs in this or the next
  * turn. */

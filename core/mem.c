@@ -38,13 +38,21 @@ unsigned mem_node(void)
     return getcpu(&cpu, &node) ? 0 : node;
 }
 
+static void mem_prefer(void *area, size_t bytes, unsigned node)
+{
+    unsigned long nodes = node < MEM_NODES_MAX ? 1ul << node : 0;
+    int mode = MPOL_DEFAULT;
+    bool known = syscall(SYS_get_mempolicy, &mode, NULL, 0ul, NULL, 0ul) == 0;
+    if (!known || mode != MPOL_DEFAULT || nodes == 0) return;
+    (void)syscall(SYS_mbind, area, align_up_u64(bytes, MEM_HUGE_BYTES), MPOL_PREFERRED, &nodes,
+                  MEM_NODES_MAX + 1ul, 0u); /* an optimisation: containers refuse it */
+}
+
 /* A store a page, not MADV_POPULATE_WRITE, which would hold the lock of the whole address space for
  * as long as it takes: whoever maps something meanwhile would wait after all. */
 void mem_touch(void *area, size_t bytes, unsigned node)
 {
-    unsigned long nodes = node < MEM_NODES_MAX ? 1ul << node : 0;
-    if (nodes) /* an optimisation: refused where there is one node, or by a container */
-        syscall(SYS_mbind, area, bytes, MPOL_PREFERRED, &nodes, MEM_NODES_MAX + 1ul, 0u);
+    mem_prefer(area, bytes, node);
     for (size_t at = 0; at < bytes; at += MEM_PAGE_BYTES)
         ((volatile char *)area)[at] = 0;
 }

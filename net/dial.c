@@ -283,6 +283,7 @@ static enum dial_slot_state dial_slot_connect(struct dial_slot *slot)
     slot->conn.pacing_bytes_per_s = 0;
     slot->conn.seen = slot->conn.before = (struct ring_tcp_info){0};
     slot->conn.seen_ns = slot->conn.hole_bytes = slot->conn.lost_ns = 0;
+    slot->conn.is_slow = false;
     if (!dial_pick(dial, slot)) NEVER("an opening begins with an address to try");
     enum err err = sock_open(dial->core, addr, &dial->options.sock, &fd, &raw);
     if (err) {

@@ -54,6 +54,7 @@ struct conn {
     struct ring_tcp_info seen, before;
     uint64_t seen_ns, hole_bytes; /* when; that had arrived behind a hole by then, and wait there */
     uint64_t lost_ns;             /* when a loss of what is sent on it was counted last */
+    bool is_slow;                 /* its round trips are long: it backs off as the kernel does */
     double rate_bytes_per_s;      /* that it received with, of late (sched/clamp) */
     uint32_t clamp_bytes;         /* its window as it was clamped last; 0: it is not */
     char *head; /* HTTP_HEAD_BYTES_MAX bytes for the reply's head of an exchange */

@@ -6,6 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44 /* of Linux 6.15 */
+#endif
+#define SOCK_BACKOFF_MS 120000u /* the kernel's own, TCP_RTO_MAX_SEC */
+
 static enum err sock_set(struct core *core, int fd, int level, int name, int value, int *raw)
 {
     return ring_socket_option(core->ring, fd, level, name, &value, sizeof(value), raw);
@@ -50,6 +55,7 @@ enum err sock_prepare(struct core *core, int fd, const struct sock_options *opti
     if (err == ERR_NONE && options->user_timeout_ms) {
         err = sock_set(core, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)options->user_timeout_ms, raw);
     }
+    if (err == ERR_NONE && options->backoff_ms) sock_limit_backoff(core, fd, options->backoff_ms);
     return err;
 }
 
@@ -78,6 +84,13 @@ uint32_t sock_window_max(void)
     (void)getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &had, &bytes);
     close(fd);
     return (uint32_t)had / 2; /* socket(7): it doubles what was asked for */
+}
+
+void sock_limit_backoff(struct core *core, int fd, uint32_t ms)
+{
+    int raw, most = (int)(ms > 0 ? ms : SOCK_BACKOFF_MS);
+    enum err ignored = sock_set(core, fd, IPPROTO_TCP, TCP_RTO_MAX_MS, most, &raw);
+    (void)ignored;
 }
 
 /* All ones are the kernel's "no limit". Where it refuses, the flow is less even: no reason to

@@ -612,7 +612,7 @@ void range_blame(const struct range *range, struct blame_tick *tick, double weig
     case RANGE_CHECKING:
     case RANGE_OPENING:
     case RANGE_LANDING: blame_add(tick, BLAME_FILE, weight); break;
-    case RANGE_TAKING: blame_add_staging(tick, weight); break;
+    case RANGE_TAKING: station_blame_staging(range->station, tick, weight); break;
     case RANGE_PAUSING: blame_add(tick, BLAME_REFUSED, weight); break;
     case RANGE_PUMPING: range_blame_pump(range, tick, weight); break;
     default:

@@ -1,7 +1,7 @@
 /* The system calls that core/file, core/folder, core/place, core/database, net/sock, s3/sink,
  * s3/journal_db, tools/job, tools/repeat and tools/cmd_jobs make themselves, wrapped by the linker
  * (--wrap in the Makefile): those on simulated descriptors go to the disk and the net, all others
- * to the kernel. */
+ * to the kernel. And core/mem's touch, since nobody waits for simulated memory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>

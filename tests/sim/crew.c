@@ -107,7 +107,8 @@ static bool core_has_work(const struct core *core)
     return timers_next_ns(&core->timers) <= world->now_ns;
 }
 
-/* A core that has stopped goes on until its messages are sent, as core_run() does. */
+/* A core that has stopped goes on until its memory is there and its messages are sent, as
+ * core_run() does. */
 static void turn(struct core *core)
 {
     if (core_is_over(core) && !core_is_waiting_to_send(core)) {

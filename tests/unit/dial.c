@@ -7,12 +7,19 @@
 
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 
 #include "net/dial.h"
 
-#define MS NS_PER_MS
+#define MS         NS_PER_MS
+#define BACKOFF_MS 2500u
+
+#ifndef TCP_RTO_MAX_MS
+#define TCP_RTO_MAX_MS 44 /* of Linux 6.15 */
+#endif
 
 struct world {
     struct core core;
@@ -91,6 +98,7 @@ static void open_hasty_world(struct world *w, uint32_t connections_max, struct t
                                 .connect_timeout_ns = timeout_ns,
                                 .tls_timeout_ns = timeout_ns,
                                 .idle_max_ns = timeout_ns,
+                                .sock = {.backoff_ms = BACKOFF_MS},
                                 .aside = (struct aside *)(uintptr_t)1};
     assert_int_equal(dial_open(&w->dial, &w->core, &dial), ERR_NONE);
     for (size_t i = 0; i < ARRAY_COUNT(w->wishes); i++)
@@ -416,6 +424,32 @@ static void test_cancel_while_opening(void **state)
     close_world(&w); /* while one is being opened */
 }
 
+/* TCP_RTO_MAX_MS of a connection; 0: this kernel has none. */
+static int backoff_of(const struct world *w, int index)
+{
+    int ms = 0;
+    socklen_t bytes = sizeof ms;
+    int fd = w->wishes[index].conn->stream->fd;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_RTO_MAX_MS, &ms, &bytes))
+        assert_int_equal(errno, ENOPROTOOPT);
+    return ms;
+}
+
+static void test_backoff(void **state)
+{
+    struct world w;
+    (void)state;
+    open_world(&w, "127.0.0.1", 1);
+    take_now(&w, 0);
+    if (backoff_of(&w, 0) > 0) {
+        assert_int_equal(backoff_of(&w, 0), BACKOFF_MS);
+        sock_limit_backoff(&w.core, w.wishes[0].conn->stream->fd, 0);
+        assert_int_equal(backoff_of(&w, 0), 120000);
+    }
+    give(&w, 0, true);
+    close_world(&w);
+}
+
 /* The kernel's word for it; UINT64_MAX: no limit. */
 static uint64_t pacing_of(const struct world *w, int index)
 {
@@ -523,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_closed_while_idle),
         cmocka_unit_test(test_cancel_while_opening),
         cmocka_unit_test(test_tls_timeout),
+        cmocka_unit_test(test_backoff),
         cmocka_unit_test(test_pacing),
         cmocka_unit_test(test_pacing_cost),
     };

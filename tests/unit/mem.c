@@ -1,10 +1,13 @@
 /* Memory from the kernel, and the two clocks. */
 #include "core/mem.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <linux/mempolicy.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,11 +63,36 @@ static void test_touch_anywhere(void **state)
     static const unsigned nodes[] = {0, 1, 63, 64, UINT_MAX};
     for (size_t i = 0; i < ARRAY_COUNT(nodes); i++) {
         void *area;
+        unsigned char pages[2 * MIB / 4096] = {0};
         assert_int_equal(mem_map(&area, 2 * MIB), ERR_NONE);
         mem_touch(area, 2 * MIB, nodes[i]);
-        assert_int_equal(((char *)area)[2 * MIB - 1], 0);
+        assert_return_code(mincore(area, 2 * MIB, pages), errno);
+        for (size_t at = 0; at < 2 * MIB / (size_t)sysconf(_SC_PAGESIZE); at++)
+            assert_true(pages[at] & 1);
         mem_unmap(area, 2 * MIB);
     }
+}
+
+/* The kernel's word for where an area is to come from. */
+static void test_touch_prefers(void **state)
+{
+    (void)state;
+    const size_t bytes = 2 * MIB + 64 * KIB;
+    unsigned long nodes = 0;
+    int mode = MPOL_DEFAULT;
+    void *area;
+    if (syscall(SYS_get_mempolicy, &mode, NULL, 0ul, NULL, 0ul) || mode != MPOL_DEFAULT) skip();
+    assert_int_equal(mem_map(&area, bytes), ERR_NONE);
+    mem_touch(area, bytes, 0);
+    for (size_t at = 0; at < 4 * MIB; at += 2 * MIB - 1) { /* to the end of the last huge page */
+        void *address = (char *)area + at;
+        assert_int_equal(
+            syscall(SYS_get_mempolicy, &mode, &nodes, 65ul, address, (unsigned long)MPOL_F_ADDR),
+            0);
+        assert_int_equal(mode, MPOL_PREFERRED);
+        assert_int_equal(nodes, 1);
+    }
+    mem_unmap(area, bytes);
 }
 
 static void test_ram(void **state)
@@ -94,6 +122,7 @@ int main(void)
         cmocka_unit_test(test_map_too_much),
         cmocka_unit_test(test_resident_follows_touch),
         cmocka_unit_test(test_touch_anywhere),
+        cmocka_unit_test(test_touch_prefers),
         cmocka_unit_test(test_ram),
         cmocka_unit_test(test_clocks),
     };

@@ -50,6 +50,15 @@ void sock_clamp_window(struct core *of, int fd, uint32_t bytes)
     clamps_set++;
 }
 
+static uint32_t backs_off[CONNS]; /* by descriptor: how often that was asked for */
+
+void sock_limit_backoff(struct core *of, int fd, uint32_t ms)
+{
+    assert_ptr_equal(of, &core);
+    assert_int_equal(ms, 0);
+    backs_off[fd]++;
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -57,6 +66,7 @@ static int set_up(void **state)
     memset(infos, 0, sizeof infos);
     memset(&traffic, 0, sizeof traffic);
     memset(clamps, 0, sizeof clamps);
+    memset(backs_off, 0, sizeof backs_off);
     clamps_set = 0;
     used = CONNS;
     client.core = &core;
@@ -114,6 +124,25 @@ static void test_sums(void **state)
     assert_int_equal(meter_read(&traffic.delivered_bytes), 4300); /* sums only grow */
     assert_int_equal(meter_read(&traffic.flows), 0);
     assert_int_equal(meter_read(&traffic.rtt_ns), 0);
+}
+
+/* Where a round trip takes a second or more, in three is no time to give up on a packet; once told
+ * is told for good. */
+static void test_slow_backs_off(void **state)
+{
+    (void)state;
+    infos[0].rtt_ns = 999 * MS;
+    infos[1].rtt_ns = 1000 * MS;
+    traffic_look(&traffic, &client, &free_terms);
+    assert_int_equal(backs_off[0], 0);
+    assert_int_equal(backs_off[1], 1);
+    infos[0].rtt_ns = infos[1].rtt_ns = 1200 * MS;
+    traffic_look(&traffic, &client, &free_terms);
+    infos[1].rtt_ns = 100 * MS;
+    traffic_look(&traffic, &client, &free_terms);
+    assert_int_equal(backs_off[0], 1);
+    assert_int_equal(backs_off[1], 1);
+    assert_int_equal(backs_off[2], 0);
 }
 
 /* --- windows --- */
@@ -622,15 +651,13 @@ static void test_staged(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_sums),       TEST(test_behind_a_hole),
-                                       TEST(test_rtt_now),    TEST(test_describe),
-                                       TEST(test_shut),       TEST(test_busy),
-                                       TEST(test_answers),    TEST(test_failures),
-                                       TEST(test_waits),      TEST(test_add_parts),
-                                       TEST(test_add_up),     TEST(test_add_up_times),
-                                       TEST(test_waiting),    TEST(test_received_behind_a_hole),
-                                       TEST(test_losses),     TEST(test_staged),
-                                       TEST(test_windows),    TEST(test_quiet_losses),
-                                       TEST(test_oldest_look)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_sums),         TEST(test_slow_backs_off), TEST(test_behind_a_hole),
+        TEST(test_rtt_now),      TEST(test_describe),       TEST(test_shut),
+        TEST(test_busy),         TEST(test_answers),        TEST(test_failures),
+        TEST(test_waits),        TEST(test_add_parts),      TEST(test_add_up),
+        TEST(test_add_up_times), TEST(test_waiting),        TEST(test_received_behind_a_hole),
+        TEST(test_losses),       TEST(test_staged),         TEST(test_windows),
+        TEST(test_quiet_losses), TEST(test_oldest_look)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
