@@ -43,7 +43,7 @@ static void mem_prefer(void *area, size_t bytes, unsigned node)
     unsigned long nodes = node < MEM_NODES_MAX ? 1ul << node : 0;
     int mode = MPOL_DEFAULT;
     bool known = syscall(SYS_get_mempolicy, &mode, NULL, 0ul, NULL, 0ul) == 0;
-    if (!known || mode != MPOL_DEFAULT || nodes == 0) return;
+    if (!known || (mode != MPOL_DEFAULT && mode != MPOL_LOCAL) || nodes == 0) return;
     (void)syscall(SYS_mbind, area, align_up_u64(bytes, MEM_HUGE_BYTES), MPOL_PREFERRED, &nodes,
                   MEM_NODES_MAX + 1ul, 0u); /* an optimisation: containers refuse it */
 }

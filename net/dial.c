@@ -13,6 +13,14 @@
 #define DIAL_ASIDE_NS_MAX (60 * NS_PER_S)
 /* Connections that broke in a row on one address, while others may be well. */
 #define DIAL_BREAKS_MAX 5u
+/* On a path that was gone, or where a segment is lost several times, TCP's wait would grow to half
+ * a minute and more (RFC 6298 has a minute for the least limit). With 3 s, which was the first wait
+ * of all once (RFC 1122, 4.2.3.1), 128 connections send 64 segments/s into what may be gone. */
+#define DIAL_BACKOFF_MS 3000u
+/* TCP waits for a round trip and four of its deviations at least: no limit where those come near.
+ * */
+#define DIAL_SLOW_NS  NS_PER_S
+#define DIAL_QUICK_NS (NS_PER_S / 2) /* and again */
 /* What a receive window can be, RFC 7323 2.3. The kernel's own bound is below that. */
 #define DIAL_WINDOW_MAX (1u << 30)
 
@@ -132,6 +140,14 @@ static void dial_limit_pacing(struct conn *conn)
     if (conn->pacing_bytes_per_s == rate) return;
     conn->pacing_bytes_per_s = rate;
     sock_limit_pacing(conn->dial->core, conn->stream->fd, rate);
+}
+
+void dial_see_rtt(struct conn *conn, uint64_t rtt_ns)
+{
+    bool slow = rtt_ns >= (conn->is_slow ? DIAL_QUICK_NS : DIAL_SLOW_NS);
+    if (slow == conn->is_slow) return;
+    conn->is_slow = slow;
+    sock_limit_backoff(conn->dial->core, conn->stream->fd, slow ? 0 : DIAL_BACKOFF_MS);
 }
 
 static void dial_grant(struct dial *dial, struct dial_wish *wish, struct dial_slot *slot)
@@ -331,6 +347,7 @@ static enum dial_slot_state dial_slot_shake(struct dial_slot *slot)
 {
     struct dial *dial = slot->conn.dial;
     slot->tried = UINT32_MAX; /* what fails from here on is not the address */
+    sock_limit_backoff(dial->core, slot->plain.stream.fd, DIAL_BACKOFF_MS);
     if (dial->options.tls) {
         enum err err = dial_slot_start_tls(slot);
         if (err) {

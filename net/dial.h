@@ -54,7 +54,7 @@ struct conn {
     struct ring_tcp_info seen, before;
     uint64_t seen_ns, hole_bytes; /* when; that had arrived behind a hole by then, and wait there */
     uint64_t lost_ns;             /* when a loss of what is sent on it was counted last */
-    bool is_slow;                 /* its round trips are long: it backs off as the kernel does */
+    bool is_slow;                 /* its round trips are long: TCP backs off as it likes */
     double rate_bytes_per_s;      /* that it received with, of late (sched/clamp) */
     uint32_t clamp_bytes;         /* its window as it was clamped last; 0: it is not */
     char *head; /* HTTP_HEAD_BYTES_MAX bytes for the reply's head of an exchange */
@@ -103,6 +103,9 @@ void dial_set_window(struct dial *dial, uint32_t bytes);
 /* How fast each connection may send, from its next use or at once where it is in use; 0: no limit.
  * Costs nothing while it does not change. */
 void dial_set_pacing(struct dial *dial, uint64_t bytes_per_s);
+/* Its round trip, as TCP smooths it, less how much it differs: where that is long, so must be what
+ * TCP waits for. */
+void dial_see_rtt(struct conn *conn, uint64_t rtt_ns);
 /* What the peer may have sent of a body before it is asked for, where windows are limited. */
 uint32_t dial_ahead_bytes(const struct conn *conn);
 struct dial_counts dial_counts(const struct dial *dial);

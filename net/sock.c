@@ -55,7 +55,6 @@ enum err sock_prepare(struct core *core, int fd, const struct sock_options *opti
     if (err == ERR_NONE && options->user_timeout_ms) {
         err = sock_set(core, fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)options->user_timeout_ms, raw);
     }
-    if (err == ERR_NONE && options->backoff_ms) sock_limit_backoff(core, fd, options->backoff_ms);
     return err;
 }
 

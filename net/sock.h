@@ -11,7 +11,6 @@
 struct sock_options {
     const char *congestion_control; /* TCP_CONGESTION, or NULL: the system's */
     uint32_t user_timeout_ms;       /* TCP_USER_TIMEOUT, RFC 5482; 0: none */
-    uint32_t backoff_ms;            /* sock_limit_backoff(); 0: the kernel's own limit */
     bool share_port;                /* listeners: one a core on the same port (SO_REUSEPORT) */
 };
 
@@ -46,10 +45,10 @@ void sock_clamp_window(struct core *core, int fd, uint32_t bytes);
 /* The most that sock_limit_window() can ask for (net.core.rmem_max); 0: the kernel does not say. */
 uint32_t sock_window_max(void);
 /* How long TCP waits at most until it sends again what is not acknowledged, 1,000 to 120,000 ms
- * (TCP_RTO_MAX_MS, Linux 6.15; no older kernel has it, and none that has refuses); 0: two minutes,
- * which is the kernel's own limit. Each failure doubles that time (RFC 6298, 5.5), so that without
- * a limit a path that was gone is found again after up to twice as long as it was gone. For how
- * long it is tried at all is user_timeout_ms's affair. To be limited on a new socket only. */
+ * (TCP_RTO_MAX_MS, Linux 6.15; older kernels keep to theirs); 0: two minutes, which is what the
+ * kernel begins with unless net.ipv4.tcp_rto_max_ms says otherwise. Each failure doubles that wait
+ * (RFC 6298, 5.5). For a connection that has a TCP_USER_TIMEOUT, which says for how long it is
+ * tried, and is made: SYNs and, under a shut window, probes are counted or timed by this limit. */
 void sock_limit_backoff(struct core *core, int fd, uint32_t ms);
 /* How fast the kernel sends what it was given, at most (SO_MAX_PACING_RATE; 0: no limit any more).
  * TCP paces by itself, with a timer a socket, whatever the queueing discipline (Linux 4.13). A cap

@@ -4,9 +4,6 @@
 
 /* Below what servers allow (Ceph RGW 65 s, others 60), so that it is mostly we who close. */
 #define CLIENT_IDLE_MAX_NS (50 * NS_PER_S)
-/* A lost packet is tried again within 3 s, which was the first timeout of all once (RFC 1122,
- * 4.2.3.1), even on a path that was gone for a minute: one segment a connection is no load. */
-#define CLIENT_BACKOFF_MS 3000u
 
 /* --- doors --- */
 
@@ -22,8 +19,7 @@ static enum err client_open_dial(struct client *client, struct client_door *door
         .tls_timeout_ns = conf->tls_timeout_ns,
         .idle_max_ns = CLIENT_IDLE_MAX_NS,
         .sock = {.congestion_control = conf->tcp_congestion_control,
-                 .user_timeout_ms = (uint32_t)(conf->stall_timeout_ns / NS_PER_MS),
-                 .backoff_ms = CLIENT_BACKOFF_MS},
+                 .user_timeout_ms = (uint32_t)(conf->stall_timeout_ns / NS_PER_MS)},
         .aside = client->aside,
         .host_is_whole = is_whole,
     };

@@ -549,7 +549,7 @@ void part_blame(const struct part *part, struct blame_tick *tick, double weight)
     case PART_READING:
     case PART_FILLING:
     case PART_CLOSING: blame_add(tick, pipe ? BLAME_STREAM : BLAME_FILE, weight); break;
-    case PART_STAGING: station_blame_staging(part->station, tick, weight); break;
+    case PART_STAGING: blame_add_staging(tick, pool_is_growing(part->pool), weight); break;
     case PART_QUEUING: break; /* those that are sent have its share */
     case PART_HOLDING: blame_add(tick, BLAME_CONTROL, weight); break;
     case PART_WAITING: blame_add(tick, BLAME_REFUSED, weight); break;

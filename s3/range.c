@@ -325,11 +325,16 @@ static uint32_t range_open(struct machine *machine)
 
 /* --- the body --- */
 
+static struct pool *range_pool(const struct range *range)
+{
+    struct core *core = range->station->core;
+    return range->total_bytes <= BUF_SMALL_BYTES ? &core->small : &core->large;
+}
+
 static uint32_t range_take(struct machine *machine)
 {
     struct range *range = range_of(machine);
-    bool small = range->total_bytes <= BUF_SMALL_BYTES;
-    struct pool *pool = small ? &machine->core->small : &machine->core->large;
+    struct pool *pool = range_pool(range);
     uint64_t count = (range->total_bytes + BUF_LARGE_BYTES - 1) / BUF_LARGE_BYTES;
     if (count == 0) return RANGE_PUMP;
     machine_begin(machine);
@@ -612,7 +617,7 @@ void range_blame(const struct range *range, struct blame_tick *tick, double weig
     case RANGE_CHECKING:
     case RANGE_OPENING:
     case RANGE_LANDING: blame_add(tick, BLAME_FILE, weight); break;
-    case RANGE_TAKING: station_blame_staging(range->station, tick, weight); break;
+    case RANGE_TAKING: blame_add_staging(tick, pool_is_growing(range_pool(range)), weight); break;
     case RANGE_PAUSING: blame_add(tick, BLAME_REFUSED, weight); break;
     case RANGE_PUMPING: range_blame_pump(range, tick, weight); break;
     default:

@@ -32,15 +32,4 @@ struct station {
     struct sweep *sweep;       /* removes what is of no use; on the home core only */
 };
 
-/* A slot that waits for buffers: for --memory, or while the machine finds what that allows. */
-static inline void station_blame_staging(const struct station *station, struct blame_tick *tick,
-                                         double weight)
-{
-    const struct core *core = station->core;
-    if (pool_is_growing(&core->large) || pool_is_growing(&core->small))
-        blame_add(tick, BLAME_RUNNING, weight);
-    else
-        blame_add_staging(tick, weight);
-}
-
 #endif

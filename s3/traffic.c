@@ -6,7 +6,6 @@
 
 #define TRAFFIC_CHANCE  4u                /* segments: more at a time are no losses by chance */
 #define TRAFFIC_SPAN_NS (100 * NS_PER_MS) /* two ticks: beyond that it may have been idle */
-#define TRAFFIC_SLOW_NS NS_PER_S          /* a third of CLIENT_BACKOFF_MS: it may vary as well */
 
 struct traffic_sum {
     uint64_t delivered_bytes, sent_bytes, resent_bytes, lost_bytes, behind_hole_bytes;
@@ -159,15 +158,6 @@ static void traffic_add_quiet(struct traffic_sum *sum, struct conn *conn,
     sum->quiet_losses += quiet && lost_bytes <= TRAFFIC_CHANCE * info->segment_bytes;
 }
 
-/* TCP waits for a round trip and its variation at least: where those come near to the limit of its
- * backoff there is none, or it would send again what is only late. */
-static void traffic_see_slow(struct conn *conn, const struct ring_tcp_info *info)
-{
-    if (conn->is_slow || info->rtt_ns < TRAFFIC_SLOW_NS) return;
-    conn->is_slow = true;
-    sock_limit_backoff(conn->stream->core, conn->stream->fd, 0);
-}
-
 static void traffic_on_conn(struct conn *conn, void *context)
 {
     struct traffic_sum *sum = context;
@@ -180,7 +170,7 @@ static void traffic_on_conn(struct conn *conn, void *context)
     sum->sent_bytes += info.bytes_sent - seen->bytes_sent;
     sum->resent_bytes += info.bytes_retransmitted - seen->bytes_retransmitted;
     if (sum->answers_to_losses) traffic_add_quiet(sum, conn, &info);
-    traffic_see_slow(conn, &info);
+    dial_see_rtt(conn, rtt_of_sent(&info));
     sum->rtt_ns = least_of(sum->rtt_ns, info.rtt_min_ns);
     sum->rtt_now_ns = least_of(sum->rtt_now_ns, rtt_now(&info, seen));
     sum->flows++;

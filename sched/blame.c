@@ -36,9 +36,12 @@ void blame_add(struct blame_tick *tick, enum blame_cause cause, double weight)
     tick->weights[cause] += weight;
 }
 
-void blame_add_staging(struct blame_tick *tick, double weight)
+void blame_add_staging(struct blame_tick *tick, bool growing, double weight)
 {
-    tick->staging += weight;
+    if (growing)
+        tick->growing += weight;
+    else
+        tick->staging += weight;
 }
 
 void blame_add_sending(struct blame_tick *tick, const struct blame_wire *wire, double weight)
@@ -115,9 +118,11 @@ void blame_settle(struct blame *blame, const struct blame_tick *tick)
     meter_add(&blame->causes[BLAME_CPU_TAKEN], taken_ns);
     meter_add(&blame->causes[tick->idle], rest_ns - busy_ns);
     if (sum > 0) blame_share_out(blame, tick, sum, busy_ns);
-    if (tick->staging <= 0) return;
-    meter_add(&blame->staging, (uint64_t)((double)busy_ns * tick->staging / (sum + tick->staging)));
-    if (sum <= 0) meter_add(&blame->causes[BLAME_MEMORY], busy_ns);
+    double all = sum + tick->staging + tick->growing;
+    if (all <= sum) return;
+    meter_add(&blame->staging, (uint64_t)((double)busy_ns * tick->staging / all));
+    if (sum > 0) return;
+    meter_add(&blame->causes[tick->growing > 0 ? BLAME_GROWING : BLAME_MEMORY], busy_ns);
 }
 
 /* --- what came of them --- */

@@ -12,7 +12,8 @@
  * wait for, were there work for it, is left out. A fixed number of requests that go
  * round through reading, sending and waiting is a closed network of queues: most of them are found
  * where it is slowest, so that the greatest share names it. A slot that waits for buffers waits for
- * what those do that hold them, and has no share; how often that is, is counted beside (staging).
+ * what those do that hold them, and has no share; how often that is, is counted beside (staging),
+ * unless it waits only until the machine has found memory that we may have.
  *
  * What a connection waits for is told by TCP (struct blame_wire): time with data under way, and of
  * that, time in which the peer's window or our send buffer was the limit. The rest is the path. */
@@ -40,6 +41,7 @@
     CAUSE(JOURNAL, DISK) /* or the manifest */                                                     \
     CAUSE(RUNNING, CPU)                                                                            \
     CAUSE(CPU_TAKEN, CPU)              /* ready to run, and others do */                           \
+    CAUSE(GROWING, CPU)                /* all wait until the machine has found memory */           \
     CAUSE(PATH, NETWORK_WINDOW)        /* bytes under way, the round trip */                       \
     CAUSE(CONNECT, NETWORK_WINDOW)     /* and TLS's handshake */                                   \
     CAUSE(PEER_WINDOW, RECEIVE_WINDOW) /* what we send finds no room there */                      \
@@ -82,7 +84,7 @@ struct blame_tick { /* while one is gathered */
     double filled;              /* of all slots there are, 0 to 1 */
     enum blame_cause idle;      /* what the others lack */
     /* private */
-    double weights[BLAME_CAUSES], staging;
+    double weights[BLAME_CAUSES], staging, growing;
 };
 
 struct blame_wire { /* of a connection; what was counted: since the last tick */
@@ -95,7 +97,8 @@ struct blame_wire { /* of a connection; what was counted: since the last tick */
 
 void blame_tick_init(struct blame_tick *tick, uint64_t now_ns, uint64_t passed_ns);
 void blame_add(struct blame_tick *tick, enum blame_cause cause, double weight);
-void blame_add_staging(struct blame_tick *tick, double weight); /* a slot that waits for buffers */
+/* A slot that waits for buffers; `growing`: more are on their way. */
+void blame_add_staging(struct blame_tick *tick, bool growing, double weight);
 /* A slot whose connection takes bytes, or still has some under way. */
 void blame_add_sending(struct blame_tick *tick, const struct blame_wire *wire, double weight);
 /* All is sent since `sent_ns`, by our account, and no answer has come. */

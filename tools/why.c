@@ -23,6 +23,7 @@ static const char *cause_name(const struct why *why, enum blame_cause cause)
     case BLAME_JOURNAL: return "the disk of the journal or the manifest";
     case BLAME_RUNNING:
     case BLAME_CPU_TAKEN: return "the CPU";
+    case BLAME_GROWING: return "the machine's memory";
     case BLAME_PATH:
     case BLAME_CONNECT: return "the network";
     case BLAME_PEER_WINDOW: return "the server's receive window";
@@ -107,6 +108,7 @@ static const char *advise(const struct why *why, const struct blame_totals *tota
     case BLAME_JOURNAL: return "a faster one for --journal and --manifest would help";
     case BLAME_RUNNING: return advise_cpu(why);
     case BLAME_CPU_TAKEN: return "other programs kept the CPUs busy";
+    case BLAME_GROWING: return "it takes long to find, once; longer runs wait no longer for it";
     case BLAME_PATH: return advise_more(why, totals, advise_path(why));
     case BLAME_CONNECT: return "connecting took this long: the server's name, address, or way";
     case BLAME_PEER_WINDOW:

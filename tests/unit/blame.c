@@ -79,17 +79,41 @@ static void test_staging(void **state)
     struct blame_tick tick;
     (void)state;
     begin(&tick, 1, BLAME_FEW);
-    blame_add_staging(&tick, 3);
+    blame_add_staging(&tick, false, 3);
     blame_add(&tick, BLAME_PATH, 1);
     blame_settle(&blame, &tick);
     struct blame_totals totals = read_all(&blame);
     assert_int_equal(totals.ns[BLAME_PATH], TICK_NS);
     assert_int_equal(totals.staging_ns, TICK_NS / 4 * 3);
     begin(&tick, 1, BLAME_FEW);
-    blame_add_staging(&tick, 1);
+    blame_add_staging(&tick, false, 1);
     blame_settle(&blame, &tick);
     totals = read_all(&blame);
     assert_int_equal(totals.ns[BLAME_MEMORY], TICK_NS);
+    assert_int_equal(blame_total_ns(&totals), 2 * TICK_NS);
+}
+
+/* No --memory helps who waits until the machine has found some. */
+static void test_growing(void **state)
+{
+    struct blame blame = {0};
+    struct blame_tick tick;
+    (void)state;
+    begin(&tick, 1, BLAME_FEW);
+    blame_add_staging(&tick, true, 2);
+    blame_add_staging(&tick, false, 1);
+    blame_add(&tick, BLAME_PATH, 1);
+    blame_settle(&blame, &tick);
+    struct blame_totals totals = read_all(&blame);
+    assert_int_equal(totals.ns[BLAME_PATH], TICK_NS);
+    assert_int_equal(totals.staging_ns, TICK_NS / 4);
+    begin(&tick, 1, BLAME_FEW);
+    blame_add_staging(&tick, true, 1);
+    blame_settle(&blame, &tick);
+    totals = read_all(&blame);
+    assert_int_equal(totals.staging_ns, TICK_NS / 4);
+    assert_int_equal(totals.ns[BLAME_GROWING], TICK_NS);
+    assert_int_equal(totals.ns[BLAME_MEMORY], 0);
     assert_int_equal(blame_total_ns(&totals), 2 * TICK_NS);
 }
 
@@ -322,11 +346,12 @@ static void test_slowest_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settle),    cmocka_unit_test(test_more_than_passed),
-        cmocka_unit_test(test_staging),   cmocka_unit_test(test_no_slot),
-        cmocka_unit_test(test_sums),      cmocka_unit_test(test_shares),
-        cmocka_unit_test(test_sending),   cmocka_unit_test(test_answer),
-        cmocka_unit_test(test_receiving), cmocka_unit_test(test_slowest_is_named),
+        cmocka_unit_test(test_settle),           cmocka_unit_test(test_more_than_passed),
+        cmocka_unit_test(test_staging),          cmocka_unit_test(test_growing),
+        cmocka_unit_test(test_no_slot),          cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_shares),           cmocka_unit_test(test_sending),
+        cmocka_unit_test(test_answer),           cmocka_unit_test(test_receiving),
+        cmocka_unit_test(test_slowest_is_named),
     };
     return cmocka_run_group_tests_name("blame", tests, NULL, NULL);
 }

@@ -14,8 +14,7 @@
 
 #include "net/dial.h"
 
-#define MS         NS_PER_MS
-#define BACKOFF_MS 2500u
+#define MS NS_PER_MS
 
 #ifndef TCP_RTO_MAX_MS
 #define TCP_RTO_MAX_MS 44 /* of Linux 6.15 */
@@ -98,7 +97,6 @@ static void open_hasty_world(struct world *w, uint32_t connections_max, struct t
                                 .connect_timeout_ns = timeout_ns,
                                 .tls_timeout_ns = timeout_ns,
                                 .idle_max_ns = timeout_ns,
-                                .sock = {.backoff_ms = BACKOFF_MS},
                                 .aside = (struct aside *)(uintptr_t)1};
     assert_int_equal(dial_open(&w->dial, &w->core, &dial), ERR_NONE);
     for (size_t i = 0; i < ARRAY_COUNT(w->wishes); i++)
@@ -435,17 +433,29 @@ static int backoff_of(const struct world *w, int index)
     return ms;
 }
 
+/* TCP waits for 3 s at most, unless round trips are long: then two minutes; in a slot that had such
+ * a one as well. */
 static void test_backoff(void **state)
 {
+    static const struct {
+        uint64_t rtt_ns;
+        int ms;
+    } rows[] = {{20 * MS, 3000},  {999 * MS, 3000}, {1000 * MS, 120000}, {500 * MS, 120000},
+                {499 * MS, 3000}, {999 * MS, 3000}, {7000 * MS, 120000}};
     struct world w;
     (void)state;
     open_world(&w, "127.0.0.1", 1);
     take_now(&w, 0);
-    if (backoff_of(&w, 0) > 0) {
-        assert_int_equal(backoff_of(&w, 0), BACKOFF_MS);
-        sock_limit_backoff(&w.core, w.wishes[0].conn->stream->fd, 0);
-        assert_int_equal(backoff_of(&w, 0), 120000);
+    bool known = backoff_of(&w, 0) > 0;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        dial_see_rtt(w.wishes[0].conn, rows[i].rtt_ns);
+        if (known) assert_int_equal(backoff_of(&w, 0), rows[i].ms);
     }
+    give(&w, 0, false);
+    take_now(&w, 0);
+    if (known) assert_int_equal(backoff_of(&w, 0), 3000);
+    dial_see_rtt(w.wishes[0].conn, 1000 * MS);
+    if (known) assert_int_equal(backoff_of(&w, 0), 120000);
     give(&w, 0, true);
     close_world(&w);
 }
