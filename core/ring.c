@@ -469,7 +469,7 @@ enum err ring_socket_info(struct ring *ring, int fd, struct ring_tcp_info *info)
         .bytes_sacked = (uint64_t)tcp.tcpi_sacked * tcp.tcpi_snd_mss,
         .rtt_ns = tcp.tcpi_rtt * NS_PER_US,
         .rtt_variance_ns = tcp.tcpi_rttvar * NS_PER_US,
-        .rtt_min_ns = tcp.tcpi_min_rtt * NS_PER_US,
+        .rtt_min_ns = (tcp.tcpi_min_rtt == UINT32_MAX ? 0 : tcp.tcpi_min_rtt) * NS_PER_US,
         .receive_rtt_ns = tcp.tcpi_rcv_rtt * NS_PER_US,
         .busy_ns = tcp.tcpi_busy_time * NS_PER_US,
         .receive_window_limited_ns = tcp.tcpi_rwnd_limited * NS_PER_US,

@@ -15,10 +15,10 @@
 #define DIAL_BREAKS_MAX 5u
 /* On a path that was gone, or where a segment is lost several times, TCP's wait would grow to half
  * a minute and more (RFC 6298 has a minute for the least limit). With 3 s, which was the first wait
- * of all once (RFC 1122, 4.2.3.1), 128 connections send 64 segments/s into what may be gone. */
+ * of all once (RFC 1122, 4.2.3.1), 128 connections send 43 segments/s into what may be gone. */
 #define DIAL_BACKOFF_MS 3000u
-/* TCP waits for a round trip and four of its deviations at least: no limit where those come near.
- * */
+/* TCP waits for a round trip and four of its deviations: no limit where all round trips are long. A
+ * path on which only some take seconds keeps it: it cannot be told from one that was gone. */
 #define DIAL_SLOW_NS  NS_PER_S
 #define DIAL_QUICK_NS (NS_PER_S / 2) /* and again */
 /* What a receive window can be, RFC 7323 2.3. The kernel's own bound is below that. */

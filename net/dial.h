@@ -103,8 +103,8 @@ void dial_set_window(struct dial *dial, uint32_t bytes);
 /* How fast each connection may send, from its next use or at once where it is in use; 0: no limit.
  * Costs nothing while it does not change. */
 void dial_set_pacing(struct dial *dial, uint64_t bytes_per_s);
-/* Its round trip, as TCP smooths it, less how much it differs: where that is long, so must be what
- * TCP waits for. */
+/* Its round trip, as TCP smooths it, less its deviation; 0: not known yet. Where that is long, so
+ * is what TCP may wait for. */
 void dial_see_rtt(struct conn *conn, uint64_t rtt_ns);
 /* What the peer may have sent of a body before it is asked for, where windows are limited. */
 uint32_t dial_ahead_bytes(const struct conn *conn);

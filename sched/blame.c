@@ -122,7 +122,9 @@ void blame_settle(struct blame *blame, const struct blame_tick *tick)
     if (all <= sum) return;
     meter_add(&blame->staging, (uint64_t)((double)busy_ns * tick->staging / all));
     if (sum > 0) return;
-    meter_add(&blame->causes[tick->growing > 0 ? BLAME_GROWING : BLAME_MEMORY], busy_ns);
+    uint64_t growing_ns = (uint64_t)((double)busy_ns * tick->growing / all);
+    meter_add(&blame->causes[BLAME_GROWING], growing_ns);
+    meter_add(&blame->causes[BLAME_MEMORY], busy_ns - growing_ns);
 }
 
 /* --- what came of them --- */

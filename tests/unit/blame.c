@@ -114,7 +114,14 @@ static void test_growing(void **state)
     assert_int_equal(totals.staging_ns, TICK_NS / 4);
     assert_int_equal(totals.ns[BLAME_GROWING], TICK_NS);
     assert_int_equal(totals.ns[BLAME_MEMORY], 0);
-    assert_int_equal(blame_total_ns(&totals), 2 * TICK_NS);
+    begin(&tick, 1, BLAME_FEW);
+    blame_add_staging(&tick, true, 1);
+    blame_add_staging(&tick, false, 3);
+    blame_settle(&blame, &tick);
+    totals = read_all(&blame);
+    assert_int_equal(totals.ns[BLAME_GROWING], TICK_NS / 4 * 5);
+    assert_int_equal(totals.ns[BLAME_MEMORY], TICK_NS / 4 * 3);
+    assert_int_equal(blame_total_ns(&totals), 3 * TICK_NS);
 }
 
 /* A core that only plans has its CPU, and what all lack. */

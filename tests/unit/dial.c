@@ -458,6 +458,7 @@ static void test_backoff(void **state)
     if (known) assert_int_equal(backoff_of(&w, 0), 120000);
     give(&w, 0, true);
     close_world(&w);
+    if (!known) skip(); /* before Linux 6.15 there is no limit, and nothing fails */
 }
 
 /* The kernel's word for it; UINT64_MAX: no limit. */

@@ -214,6 +214,10 @@ static void test_socket(void **state)
     assert_int_equal(await(bench, &op), ERR_NONE);
     assert_int_equal(op.count, 9);
     assert_string_equal(got, "head body");
+    int fresh = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(ring_socket_info(bench->ring, fresh, &info), ERR_NONE);
+    assert_int_equal(info.rtt_min_ns, 0); /* the kernel has all ones for "none yet" */
+    close(fresh);
     assert_int_equal(ring_socket_info(bench->ring, pair[0], &info), ERR_NONE);
     assert_int_equal(info.bytes_sent, 9);
     assert_int_equal(ring_socket_info(bench->ring, pair[1], &info), ERR_NONE);
