@@ -355,6 +355,9 @@ static int ask_without_memory(void)
 static void test_aside_finds_none(void **state)
 {
     (void)state;
+#ifdef __SANITIZE_ADDRESS__
+    skip(); /* its runtime has to map memory as well */
+#endif
     int status;
     pid_t child = fork();
     assert_true(child >= 0);
