@@ -219,7 +219,7 @@ def limited_large_objects_hold_nobody_up(t):
         for i in range(60):
             with open(t.path("tree", name, f"{i:05}"), "wb") as file:
                 file.truncate(5 * MIB + 1)
-    server = servers.Stowage("--null", "--prefix-limit", "20/s:20 key=*a-hot/*")
+    server = servers.Stowage("--null", "--prefix-limit", "10/s:20 key=*a-hot/*")
     t.at_end(server.stop)
     server.boto3().create_bucket(Bucket="limited")
     t.server = server
@@ -227,7 +227,7 @@ def limited_large_objects_hold_nobody_up(t):
     require(len(keys) == 120, f"{len(keys)} objects")
     last = max(i for i, key in enumerate(keys) if "b-cold" in key)
     before = sum("a-hot" in key for key in keys[:last])
-    require(before < 24, f"{before} of the limited ones were done before the last of the others")
+    require(before < 18, f"{before} of the limited ones were done before the last of the others")
 
 
 @case(waits=True)
