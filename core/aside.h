@@ -2,10 +2,10 @@
  * their ops on the core that gave them. A linker seam.
  *
  * For directory reads, name resolution, databases, memory that the kernel has to find, and the few
- * file calls that io_uring has not. A
- * job is embedded in its owner, as an op is. `run` executes on the side thread, must touch nothing
- * but what the job's owner leaves alone meanwhile, and returns the op's err (raw and count it may
- * set in job->op). Jobs cannot be cancelled: a blocking call has no end but its own. */
+ * file calls that io_uring has not. A job is embedded in its owner, as an op is. `run` executes on
+ * the side thread, must touch nothing but what the job's owner leaves alone meanwhile, and returns
+ * the op's err (raw and count it may set in job->op). Jobs cannot be cancelled: a blocking call has
+ * no end but its own. */
 #ifndef CORE_ASIDE_H
 #define CORE_ASIDE_H
 

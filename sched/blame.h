@@ -41,7 +41,7 @@
     CAUSE(JOURNAL, DISK) /* or the manifest */                                                     \
     CAUSE(RUNNING, CPU)                                                                            \
     CAUSE(CPU_TAKEN, CPU)              /* ready to run, and others do */                           \
-    CAUSE(GROWING, CPU)                /* all wait until the machine has found memory */           \
+    CAUSE(GROWING, CPU)                /* until the machine has found memory, and nobody moves */  \
     CAUSE(PATH, NETWORK_WINDOW)        /* bytes under way, the round trip */                       \
     CAUSE(CONNECT, NETWORK_WINDOW)     /* and TLS's handshake */                                   \
     CAUSE(PEER_WINDOW, RECEIVE_WINDOW) /* what we send finds no room there */                      \

@@ -17,9 +17,9 @@
  * no time left: then more requests cannot bring more bytes, only staged ones that leave the caches
  * before they are sent.
  *
- * A core that had no time to count (it waits for a CPU) would make a round too poor
- * and the next one too rich, and the richest of them the model: a round neither begins nor ends
- * while one is late. */
+ * A core that had no time to count (it waits for a CPU) would make a round too poor and the next
+ * one too rich, and the richest of them the model: a round neither begins nor ends while one is
+ * late. */
 #ifndef SCHED_SAMPLE_H
 #define SCHED_SAMPLE_H
 
